@@ -1,0 +1,117 @@
+"""Watch, live in the terminal, what a neural network learns in terms of information.
+
+Everything a recipe, a plugin or a training script may use is a name of this package. The names are resolved when they
+are first used, so that ``import ibmon`` costs nothing and discovery of plugins never imports torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .capture import tap
+    from .capture.monitor import Monitor
+    from .figures.figure import (
+        Axis,
+        Curves,
+        Figure,
+        Heatmap,
+        Histogram,
+        Image,
+        Line,
+        Plane,
+        Reference,
+        Table,
+        Trajectory,
+        View,
+    )
+    from .hookspecs import hookimpl
+    from .records import IbmonError, Measurement, StopTraining
+    from .runs.history import History, Series
+    from .schedules import Schedule, every, explicit, log_spaced
+    from .specs import AnalysisSpec, EstimatorSpec, RecipeSpec
+    from .tensors import Activation, Estimate, Estimator, EvaluationSet, GradientStatistics, Snapshot, Variable
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Activation": "tensors",
+    "AnalysisSpec": "specs",
+    "Axis": "figures.figure",
+    "Curves": "figures.figure",
+    "Estimate": "tensors",
+    "Estimator": "tensors",
+    "EstimatorSpec": "specs",
+    "EvaluationSet": "tensors",
+    "Figure": "figures.figure",
+    "GradientStatistics": "tensors",
+    "Heatmap": "figures.figure",
+    "Histogram": "figures.figure",
+    "History": "runs.history",
+    "IbmonError": "records",
+    "Image": "figures.figure",
+    "Line": "figures.figure",
+    "Measurement": "records",
+    "Monitor": "capture.monitor",
+    "Plane": "figures.figure",
+    "RecipeSpec": "specs",
+    "Reference": "figures.figure",
+    "Schedule": "schedules",
+    "Series": "runs.history",
+    "Snapshot": "tensors",
+    "StopTraining": "records",
+    "Table": "figures.figure",
+    "Trajectory": "figures.figure",
+    "Variable": "tensors",
+    "View": "figures.figure",
+    "every": "schedules",
+    "explicit": "schedules",
+    "hookimpl": "hookspecs",
+    "log_spaced": "schedules",
+    "tap": "capture",
+}
+
+__all__ = [
+    "Activation",
+    "AnalysisSpec",
+    "Axis",
+    "Curves",
+    "Estimate",
+    "Estimator",
+    "EstimatorSpec",
+    "EvaluationSet",
+    "Figure",
+    "GradientStatistics",
+    "Heatmap",
+    "Histogram",
+    "History",
+    "IbmonError",
+    "Image",
+    "Line",
+    "Measurement",
+    "Monitor",
+    "Plane",
+    "RecipeSpec",
+    "Reference",
+    "Schedule",
+    "Series",
+    "Snapshot",
+    "StopTraining",
+    "Table",
+    "Trajectory",
+    "Variable",
+    "View",
+    "__version__",
+    "every",
+    "explicit",
+    "hookimpl",
+    "log_spaced",
+    "tap",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value

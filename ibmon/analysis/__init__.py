@@ -1,0 +1,1 @@
+"""The analyst: takes snapshots out of the spool and measures them."""

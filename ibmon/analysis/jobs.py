@@ -1,0 +1,105 @@
+"""What the analyst has to do with a snapshot: one job an analysis and estimator, made from plugins by name."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+
+from ibmon.records import IbmonError, Measurement
+from ibmon.registry import Registry
+from ibmon.signatures import Request
+from ibmon.tensors import Estimate, Snapshot, Variable
+
+DEFAULT_ESTIMATORS = ("binning", "kde:relative=true,variance=0.1")
+BoundEstimator = Callable[[Variable, Sequence[Variable]], tuple[Estimate, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An analysis with its estimator; ``name`` identifies it in the log for ever."""
+
+    name: str
+    analysis: Any
+    requires: tuple[str, ...]
+    estimators: Mapping[str, Any]
+    provider: str
+
+    def fits(self, snapshot: Snapshot) -> bool:
+        """Whether the snapshot has what the analysis requires."""
+        has = {
+            "layers": bool(snapshot.layers),
+            "gradients": bool(snapshot.gradients),
+            "targets": bool(snapshot.targets),
+            "outputs": snapshot.outputs is not None,
+            "inputs": snapshot.inputs is not None,
+        }
+        probes = {p.partition(".")[0] for p in snapshot.probes}
+        return all(
+            has.get(need, False) if not need.startswith("probe:") else need.removeprefix("probe:") in probes
+            for need in self.requires
+        )
+
+    def measure(self, snapshot: Snapshot, seed: int) -> list[Measurement]:
+        """Everything the analysis measures on the snapshot. Raises whatever the plugin raises.
+
+        Random numbers depend on the run's seed, the step and the job alone, so that a repeat after a crash gives the same.
+        """
+        rng = torch.Generator().manual_seed(zlib.crc32(f"{seed}/{snapshot.step}/{self.name}".encode()))
+        bound = {name: partial(estimator, rng=rng) for name, estimator in self.estimators.items()}
+        measured: Iterable[Measurement] = self.analysis.measure(snapshot, bound)
+        return list(measured)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A plugin that could not become a job."""
+
+    job: str
+    error: str
+    provider: str
+
+
+def plan(registry: Registry, estimators: Sequence[str], analyses: Sequence[str]) -> tuple[list[Job], list[Problem]]:
+    """The jobs of a run: every default analysis and those asked for, each with each estimator. Broken plugins are returned."""
+    jobs: list[Job] = []
+    problems: list[Problem] = []
+    ready: dict[str, tuple[Any, str]] = {}
+    for text in estimators or DEFAULT_ESTIMATORS:
+        name = text.partition(":")[0]
+        try:
+            request = Request.parse(text)
+            spec = registry.estimator(request.name)
+            options, canonical = request.resolve(spec.target)
+            ready[canonical] = (spec.load()(**options), registry.provider("estimators", request.name))
+        except Exception as error:  # a plugin may fail in any way; the others go on
+            problems.append(Problem(text, _said(error), registry.provider("estimators", name)))
+    wanted = [s.name for s in registry.analyses() if s.default]
+    wanted += [text for text in analyses if text not in wanted]
+    for text in wanted:
+        name = text.partition(":")[0]
+        provider = registry.provider("analyses", name)
+        try:
+            request = Request.parse(text)
+            spec = registry.analysis(request.name)
+            options, canonical = request.resolve(spec.target)
+            analysis = spec.load()(**options)
+        except Exception as error:
+            problems.append(Problem(text, _said(error), provider))
+            continue
+        if not spec.per_estimator:
+            jobs.append(Job(canonical, analysis, spec.requires, {}, provider))
+            continue
+        for estimator_name, (estimator, estimator_provider) in ready.items():
+            who = provider if estimator_provider == provider else f"{provider}, {estimator_provider}"
+            full = f"{canonical}/{estimator_name}"
+            jobs.append(Job(full, analysis, spec.requires, {estimator_name: estimator}, who))
+    return jobs, problems
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, IbmonError) else f"{type(error).__name__}: {error}"

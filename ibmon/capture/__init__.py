@@ -1,0 +1,3 @@
+"""Capture: what happens inside the trainer's process."""
+
+from .taps import tap as tap

@@ -1,0 +1,187 @@
+"""One snapshot: the evaluation pass over the shadow, and what of the data never changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ibmon.records import UsageError
+from ibmon.spool import StaticData
+from ibmon.tensors import Activation, EvaluationSet, Snapshot, Variable
+
+from . import shadow
+from .layers import Layer, Recorder, axes_of, first_tensor, to_host
+from .taps import collecting
+
+CHUNK = 4096
+"""Samples of one forward pass."""
+
+Capture = Callable[[EvaluationSet], Mapping[str, Activation]]
+Probe = Callable[..., Activation | Tensor | Mapping[str, Activation | Tensor]]
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is captured, as ``Monitor.watch`` was told."""
+
+    model: nn.Module | None
+    layers: Sequence[Layer]
+    evaluation: Mapping[str, EvaluationSet]
+    probes: Mapping[str, Probe]
+    capture: Capture | None = None
+    autocast: torch.dtype | None = None
+    batch_size: int | None = None
+    seed: int = 0
+
+
+def samples_of(data: EvaluationSet) -> int:
+    """Number of samples. Raises UsageError for inputs that hold no tensor or tensors of different lengths."""
+    lengths = {t.shape[0] for t in _leaves(data.inputs)} | {t.shape[0] for t in _targets(data).values()}
+    if len(lengths) != 1:
+        said = "no tensor" if not lengths else f"tensors of {', '.join(map(str, sorted(lengths)))} samples"
+        raise UsageError(f"An evaluation set needs inputs and targets of one length, not {said}.")
+    return lengths.pop()
+
+
+def limited(data: EvaluationSet, most: int, seed: int = 0) -> EvaluationSet:
+    """At most ``most`` samples, drawn once and kept in order: the same ones for every snapshot and every run of this seed."""
+    n = samples_of(data)
+    if n <= most:
+        return data
+    keep = torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:most].sort().values
+    return replace(
+        data,
+        inputs=_map(data.inputs, lambda t: t[keep.to(t.device)]),
+        targets={task: t[keep.to(t.device)] for task, t in _targets(data).items()},
+        mask=None if data.mask is None else data.mask[keep.to(data.mask.device)],
+    )
+
+
+def static_data(data: EvaluationSet) -> StaticData:
+    """Identity, inputs and targets of an evaluation set, on the host."""
+    leaves = _leaves(data.inputs)
+    rows = torch.cat([t.detach().cpu().reshape(t.shape[0], -1).to(torch.float64) for t in leaves], 1)
+    values = to_host(leaves[0].detach())
+    mask = None if data.mask is None else to_host(data.mask.detach())
+    fits = mask is not None and mask.shape == values.shape[: mask.ndim]
+    inputs = Activation(values, axes_of(values), mask if fits else None)
+    targets = {task: to_host(t.detach()) for task, t in _targets(data).items()}
+    return StaticData(Variable.identity(rows).values, inputs, targets)
+
+
+def snapshot(watched: Watched, name: str, step: int, epoch: float | None) -> tuple[Snapshot, dict[str, str]]:
+    """The network now, on the evaluation set ``name``, and the probes that failed with their errors.
+
+    Raises CaptureError, or whatever the model raises.
+    """
+    data = watched.evaluation[name]
+    if watched.model is not None:
+        shadow.refuse_uninitialised(watched.model)
+    outputs: Activation | None = None
+    with shadow.unnoticed(watched.model, watched.autocast):
+        if watched.capture is not None:
+            layers = {k: replace(a, values=to_host(a.values.detach())) for k, a in watched.capture(data).items()}
+        else:
+            layers, outputs = _forward(watched, data)
+        probes, failed = _probed(watched, data)
+    layers = {k: _masked(a, data.mask) for k, a in layers.items()}
+    return Snapshot(step, epoch, name, layers, outputs=outputs, probes=probes, batch_size=watched.batch_size), failed
+
+
+def _forward(watched: Watched, data: EvaluationSet) -> tuple[dict[str, Activation], Activation | None]:
+    assert watched.model is not None
+    try:
+        model = shadow.copied(watched.model)
+    except Exception:  # a model may refuse to be copied in any way
+        with shadow.in_place(watched.model) as model:
+            return _passes(model, watched, data)
+    return _passes(model, watched, data)
+
+
+def _passes(model: nn.Module, watched: Watched, data: EvaluationSet) -> tuple[dict[str, Activation], Activation | None]:
+    outputs: list[Tensor] = []
+    n = samples_of(data)
+    with collecting() as tapped, Recorder(model, watched.layers) as recorder:
+        for start in range(0, n, CHUNK):
+            part = data.inputs if n <= CHUNK else _map(data.inputs, lambda t, s=start: t[s : s + CHUNK])
+            output = first_tensor(call(model, data, part))
+            if output is not None:
+                outputs.append(to_host(output.detach()))
+            recorder.next_chunk()
+        layers = recorder.activations()
+    for name, taken in tapped.items():
+        values = to_host(torch.cat([v for v, _ in taken]) if len(taken) > 1 else taken[0][0])
+        layers[name] = Activation(values, taken[0][1] or axes_of(values))
+    if not outputs:
+        return layers, None
+    joined = torch.cat(outputs) if len(outputs) > 1 else outputs[0]
+    return layers, Activation(joined, axes_of(joined))
+
+
+def call(model: nn.Module, data: EvaluationSet, inputs: Any) -> Any:
+    """The model's outputs on a part of an evaluation set."""
+    if data.forward is not None:
+        return data.forward(model, inputs)
+    if isinstance(inputs, Mapping):
+        return model(**inputs)
+    if isinstance(inputs, tuple):
+        return model(*inputs)
+    return model(inputs)
+
+
+def _probed(watched: Watched, data: EvaluationSet) -> tuple[dict[str, Activation], dict[str, str]]:
+    """What the probes say. Each gets a copy of the model with parameters of its own: it may backpropagate or ablate at will."""
+    out: dict[str, Activation] = {}
+    failed: dict[str, str] = {}
+    for name, probe in watched.probes.items():
+        try:
+            model = None if watched.model is None else shadow.copied(watched.model, share=False)
+            rng = torch.Generator().manual_seed(watched.seed)
+            with torch.enable_grad():
+                result = probe(model, data, rng=rng)
+        except Exception as error:  # somebody else's code: the snapshot goes on without it
+            failed[name] = f"{type(error).__name__}: {error}"
+            continue
+        for part, value in (result if isinstance(result, Mapping) else {"": result}).items():
+            activation = value if isinstance(value, Activation) else Activation(value, axes_of(value))
+            out[f"{name}.{part}" if part else name] = replace(activation, values=to_host(activation.values.detach()))
+    return out, failed
+
+
+def _masked(activation: Activation, mask: Tensor | None) -> Activation:
+    """The activation with the evaluation set's mask where it has the mask's axes and none of its own."""
+    if mask is None or activation.mask is not None or activation.axes[: mask.ndim] != ("sample", "time")[: mask.ndim]:
+        return activation
+    if activation.values.shape[: mask.ndim] != mask.shape:
+        return activation
+    return replace(activation, mask=to_host(mask.detach()))
+
+
+def _targets(data: EvaluationSet) -> dict[str, Tensor]:
+    if data.targets is None:
+        return {}
+    return {"y": data.targets} if isinstance(data.targets, Tensor) else dict(data.targets)
+
+
+def _leaves(inputs: Any) -> list[Tensor]:
+    if isinstance(inputs, Tensor):
+        return [inputs]
+    if isinstance(inputs, Mapping):
+        return [t for v in inputs.values() for t in _leaves(v)]
+    if isinstance(inputs, tuple | list):
+        return [t for v in inputs for t in _leaves(v)]
+    return []
+
+
+def _map(inputs: Any, function: Callable[[Tensor], Tensor]) -> Any:
+    if isinstance(inputs, Tensor):
+        return function(inputs)
+    if isinstance(inputs, Mapping):
+        return {k: _map(v, function) for k, v in inputs.items()}
+    if isinstance(inputs, tuple | list):
+        return type(inputs)(_map(v, function) for v in inputs)
+    return inputs

@@ -1,0 +1,186 @@
+"""The trainer's side of a run directory: log, spool, analyst, heartbeat and commands. Nothing here knows of models."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import torch
+
+import ibmon
+from ibmon import launch
+from ibmon.records import (
+    AnyRecord,
+    Captured,
+    Dropped,
+    End,
+    Measured,
+    Notice,
+    Result,
+    RunInfo,
+    Segment,
+)
+from ibmon.runs import locks
+from ibmon.runs.directory import HEARTBEAT_SECONDS, RunDirectory, create
+from ibmon.runs.log import LogReader, LogWriter
+from ibmon.runs.mounts import default_bound, spool_folder
+from ibmon.spool import SpoolWriter, next_seq
+
+if TYPE_CHECKING:
+    from ibmon.tensors import Snapshot
+
+CONTROL_SECONDS = 0.5
+
+
+class Session:
+    """One segment of a run: opened once by the Monitor of the process that trains."""
+
+    def __init__(self, run: RunDirectory, info: RunInfo, device: str) -> None:
+        self.run, self.info = run, info
+        path, self.segment = run.new_log("trainer")
+        self._log = LogWriter(path)
+        self._broken = False
+        folder = spool_folder(run)
+        outside = "" if folder.parent == run.path else str(folder)
+        self.append(
+            Segment(
+                segment=self.segment,
+                pid=os.getpid(),
+                host=socket.gethostname(),
+                ibmon=ibmon.__version__,
+                python=platform.python_version(),
+                torch=str(torch.__version__),
+                device=device,
+                spool=outside,
+            )
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        first = next_seq([folder, *run.spools(), run.snapshots], _last_seq(run))
+        bound = info.spool_bytes or default_bound(folder)
+        self.spool = SpoolWriter(folder, self.segment, first, bound, self._captured, self._dropped)
+        self._looked = 0.0
+        self._closing = threading.Event()
+        self._analyst: launch.Analyst | None = None
+        self._keeper = threading.Thread(target=self._keep, name="ibmon-keeper", daemon=True)
+        self._keeper.start()
+
+    @classmethod
+    def open(cls, device: str) -> Session | None:
+        """The session of this process: of the run that the launcher made, else of a new one.
+
+        None when another process of the run already has it (a data-loader worker, another rank). Raises IbmonError when no run
+        directory can be made.
+        """
+        given = os.environ.get(launch.RUN_VARIABLE)
+        if given:
+            run = RunDirectory(Path(given))
+        else:
+            info = launch.describe_run(recipe=Path(sys.argv[0] or "script").stem or "script", target=sys.argv[0] or "")
+            run = create(info)
+        if not locks.acquire(run.lock("trainer")):
+            return None
+        if not given:
+            # Children of this process (workers, torchrun) must not each make a run of their own.
+            os.environ[launch.RUN_VARIABLE] = str(run.path.resolve())
+            print(f"ibmon: watch this run with: ibmon watch {run.path}", file=sys.stderr)
+        return cls(run, run.info(), device)
+
+    def append(self, record: AnyRecord) -> None:
+        """Log a record, stamped with the time. A full disk is said once on stderr and never raised."""
+        try:
+            self._log.append(_stamped(record))
+            self._broken = False
+        except OSError as error:
+            if not self._broken:
+                print(f"ibmon: {self.run.path} cannot be written ({error.strerror}); the training goes on.", file=sys.stderr)
+            self._broken = True
+
+    def notice(self, text: str, level: str = "info") -> None:
+        self.append(Notice(text=text, level=level, source="monitor"))
+
+    def offer(self, snapshot: Snapshot, *, patient: bool) -> None:
+        """Hand a snapshot to the spool; ``patient`` waits for room (--lossless) as long as somebody analyses."""
+        self.spool.offer(snapshot, self._may_wait if patient else None)
+
+    def _may_wait(self) -> bool:
+        return not self._closing.is_set() and (self._analyst is None or not self._analyst.given_up)
+
+    def _captured(self, seq: int, snapshot: Snapshot, size: int) -> None:
+        self.append(
+            Captured(
+                segment=self.segment,
+                seq=seq,
+                step=snapshot.step,
+                epoch=snapshot.epoch,
+                evaluation=snapshot.evaluation,
+                bytes=size,
+            )
+        )
+
+    def _dropped(self, seq: int, snapshot: Snapshot, reason: str) -> None:
+        self.drop(snapshot.step, snapshot.epoch, snapshot.evaluation, reason, seq)
+
+    def drop(self, step: int, epoch: float | None, evaluation: str, reason: str, seq: int | None = None) -> None:
+        """Record a snapshot that was not taken or not kept."""
+        self.append(Dropped(segment=self.segment, seq=seq, step=step, epoch=epoch, evaluation=evaluation, reason=reason))
+
+    def start_analyst(self) -> None:
+        self._analyst = launch.Analyst(self.run, self.info.analyst_device)
+        self._analyst.keep(self.notice)
+
+    def commands(self) -> set[str]:
+        """Commands left for this trainer since the last look; looks at most twice a second."""
+        now = time.monotonic()
+        if now - self._looked < CONTROL_SECONDS:
+            return set()
+        self._looked = now
+        found: set[str] = set()
+        with contextlib.suppress(OSError):
+            for entry in os.scandir(self.run.control):
+                if entry.name in ("stop", "snapshot"):
+                    Path(entry.path).unlink(missing_ok=True)
+                    found.add(entry.name)
+        return found
+
+    def _keep(self) -> None:
+        while not self._closing.wait(HEARTBEAT_SECONDS / 2):
+            with contextlib.suppress(OSError):
+                self.run.heartbeat.touch()
+            if self._analyst is not None:
+                self._analyst.keep(self.notice)
+
+    def close(self, status: str, step: int, epoch: float | None, error: str = "") -> None:
+        """Write what waits in the spool, then the last word. The analyst finishes by itself."""
+        self.spool.close()
+        self._closing.set()
+        self._keeper.join(5.0)
+        if self._analyst is not None:
+            self._analyst.keep(self.notice)
+        self.append(End(segment=self.segment, status=status, step=step, epoch=epoch, error=error))
+
+
+def _stamped(record: AnyRecord) -> AnyRecord:
+    return msgspec.structs.replace(record, time=round(time.time(), 3))
+
+
+def _last_seq(run: RunDirectory) -> int:
+    """The last seq that any log of the run mentions; -1 without one."""
+    last = -1
+    for path in (*run.logs("trainer"), *run.logs("analyst")):
+        reader = LogReader(path)
+        while reader.behind:
+            before = reader.offset
+            for record in reader.read():
+                if isinstance(record, Captured | Dropped | Result | Measured) and record.seq is not None:
+                    last = max(last, record.seq)
+            if reader.offset == before:
+                break
+    return last

@@ -1,0 +1,145 @@
+"""Following a run without a screen: a progress bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ibmon.launch import resume_analysis, stop
+from ibmon.runs.directory import RunDirectory, Status, status
+from ibmon.runs.history import History, HistoryReader
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+LINE_SECONDS = 10.0
+
+
+def follow(run: RunDirectory) -> int:
+    """Follow training and analysis to their ends; returns the exit code: 0, 1 failed, 4 lost.
+
+    The first Ctrl-C or SIGTERM asks the training to stop after its step; the second leaves it alone in the background.
+    """
+    console = Console(stderr=True, highlight=False, markup=False)
+    asked = _stop_on_signal(run, console)
+    reader = HistoryReader(run)
+    console.print(f"{run.path}  (watch it: ibmon watch {run.id})")
+    if console.is_terminal:
+        final = _with_bar(run, reader, console, asked)
+    else:
+        final = _with_lines(run, reader, console, asked)
+    if final is None:
+        console.print(f"The training goes on in the background: ibmon watch {run.id}")
+        return 0
+    reader.poll()
+    return _farewell(run, final, reader.history(), console)
+
+
+class _Asked:
+    """How often the user interrupted."""
+
+    times = 0
+
+
+def _stop_on_signal(run: RunDirectory, console: Console) -> _Asked:
+    asked = _Asked()
+
+    def ask(*_: int | FrameType | None) -> None:
+        asked.times += 1
+        if asked.times == 1:
+            stop(run)
+            console.print("Stopping after this step (again: leave it running in the background) ...")
+
+    signal.signal(signal.SIGINT, ask)
+    signal.signal(signal.SIGTERM, ask)
+    return asked
+
+
+def _step(run: RunDirectory, reader: HistoryReader, asked: _Asked) -> Status | None:
+    """One look; None when the user left. The status is over only once the analysis is, too."""
+    reader.poll()
+    now = status(run, reader.info)
+    if asked.times > 1:
+        return None
+    if now.over and not now.analysing:
+        resume_analysis(run)
+        now = status(run, reader.info)
+    return now
+
+
+def _with_bar(run: RunDirectory, reader: HistoryReader, console: Console, asked: _Asked) -> Status | None:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[words]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        training = bar.add_task("training", total=None, words="")
+        analysis: TaskID | None = None
+        while (now := _step(run, reader, asked)) is not None:
+            history = reader.history()
+            done, total = _position(history)
+            bar.update(training, completed=done, total=total, words=_words(history))
+            if now.over and analysis is None:
+                bar.update(training, visible=False)
+                analysis = bar.add_task("analysing", total=history.captured, words="")
+            if analysis is not None:
+                bar.update(analysis, completed=history.measured, total=history.captured)
+            if now.over and not now.analysing:
+                return now
+            time.sleep(0.25)
+    return None
+
+
+def _with_lines(run: RunDirectory, reader: HistoryReader, console: Console, asked: _Asked) -> Status | None:
+    said = 0.0
+    while (now := _step(run, reader, asked)) is not None:
+        if now.over and not now.analysing:
+            return now
+        if time.monotonic() - said > LINE_SECONDS and (history := reader.history()).progress is not None:
+            said = time.monotonic()
+            done, total = _position(history)
+            console.print(
+                f"{done:g}/{total or '?'} {_words(history)}; {history.measured} of {history.captured} snapshots measured"
+            )
+        time.sleep(0.25)
+    return None
+
+
+def _position(history: History) -> tuple[float, int | None]:
+    progress = history.progress
+    if progress is None:
+        return 0, None
+    return (progress.epoch or 0, progress.epochs) if progress.epochs else (progress.step, None)
+
+
+def _words(history: History) -> str:
+    progress = history.progress
+    if progress is None:
+        return "starting"
+    loss = "" if progress.loss is None else f" loss {progress.loss:.4g}"
+    cost = "" if progress.overhead is None else f" monitor {100 * progress.overhead:.1f} %"
+    return f"step {progress.step}{loss}{cost}"
+
+
+def _farewell(run: RunDirectory, final: Status, history: History, console: Console) -> int:
+    from .results import summary
+
+    if final.state == "failed":
+        for line in run.console_tail():
+            console.print(f"  {line}")
+        console.print(f"ibmon: the training failed: {final.detail or 'see ' + str(run.console)}")
+        return 1
+    if final.state == "lost":
+        console.print(f"ibmon: the run is lost: {final.detail}; what was measured is in {run.path}")
+        return 4
+    summary(run, history, sys.stdout.isatty())
+    return 0

@@ -1,0 +1,214 @@
+"""``ibmon show``, ``ibmon export``, ``ibmon analyse``: what a run has measured."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from ibmon.records import IbmonError, NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from ibmon.figures.figure import Figure
+    from ibmon.runs.directory import RunDirectory
+    from ibmon.runs.history import History
+
+FORMATS = {"png", "svg", "pdf", "csv"}
+RunArgument = Annotated[
+    str | None, typer.Argument(help="A run: its path, id, name or part of the id; nothing: the latest.", show_default=False)
+]
+
+
+def add(app: typer.Typer) -> None:
+    app.command("show")(show)
+    app.command("export")(export)
+    app.command("analyse")(analyse)
+
+
+def show(
+    run: RunArgument = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything that was measured, as JSON.")] = False,
+) -> None:
+    """Print a run: what was asked, how it went, the latest values and its figures as text."""
+    import sys
+
+    from ibmon.launch import resume_analysis
+    from ibmon.runs.directory import find_run
+
+    found = find_run(run)
+    resume_analysis(found)
+    history = _history(found)
+    if as_json:
+        print(json.dumps(_as_json(found, history), indent=1, ensure_ascii=False))
+        return
+    summary(found, history, sys.stdout.isatty())
+
+
+def export(
+    run: RunArgument = None,
+    figures: Annotated[
+        list[str] | None, typer.Argument(help="Figures by name or glob; nothing: all.", show_default=False)
+    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder.", show_default="RUN/figures")] = None,
+    format: Annotated[
+        list[str] | None, typer.Option("--format", help="png, svg, pdf or csv; repeatable.", show_default="png")
+    ] = None,
+    colour: Annotated[
+        Literal["epoch", "series"] | None, typer.Option("--colour", help="What colour means in planes.", show_default="epoch")
+    ] = None,
+    until: Annotated[int | None, typer.Option("--until", help="Only up to this step.", show_default=False)] = None,
+) -> None:
+    """Write the figures of a run as files for a paper, or as CSV."""
+    from dataclasses import replace
+    from fnmatch import fnmatchcase
+
+    from ibmon.figures.build import build_figures
+    from ibmon.figures.image import default_view, save
+    from ibmon.figures.table import to_csv
+    from ibmon.runs.directory import find_run
+
+    unknown = set(format or ()) - FORMATS
+    if unknown:
+        raise UsageError(f"--format is one of {', '.join(sorted(FORMATS))}, not {', '.join(sorted(unknown))}.")
+    found = find_run(run)
+    history = _history(found)
+    drawn, failed = build_figures(history)
+    for failure in failed:
+        typer.echo(f"ibmon: {failure}", err=True)
+    chosen = [f for f in drawn if not figures or any(fnmatchcase(f.name, wish) for wish in figures)]
+    if not chosen:
+        there = ", ".join(f.name for f in drawn) or "none yet: nothing has been measured"
+        raise NotFoundError(f"{found.id} has no such figure; there is {there}.")
+    folder = output or found.figures
+    folder.mkdir(parents=True, exist_ok=True)
+    for figure in chosen:
+        for kind in format or ["png"]:
+            path = folder / f"{_file_name(figure)}.{kind}"
+            if kind == "csv":
+                path.write_text(to_csv(figure), encoding="utf-8")
+            else:
+                view = replace(default_view(figure), until=until)
+                save(figure, path, view if colour is None else replace(view, colour=colour))
+            print(path)
+    if failed:
+        raise typer.Exit(1)
+
+
+def analyse(
+    run: RunArgument = None,
+    estimator: Annotated[
+        list[str] | None, typer.Option("-e", "--estimator", help="Estimator; repeatable.", show_default=False)
+    ] = None,
+    analysis: Annotated[
+        list[str] | None, typer.Option("-a", "--analysis", help="Analysis; repeatable.", show_default=False)
+    ] = None,
+) -> None:
+    """Measure the kept snapshots of a run again, with further estimators or analyses."""
+    from ibmon.runs.directory import find_run
+
+    found = find_run(run)
+    from ibmon.analysis.loop import again
+
+    snapshots, new, problems = again(found, estimator or [], analysis or [])
+    for problem in problems:
+        typer.echo(f"ibmon: {problem}", err=True)
+    print(f"{found.id}: {new} new results on {snapshots} snapshots")
+    if problems:
+        raise typer.Exit(1)
+
+
+def summary(run: RunDirectory, history: History, terminal: bool) -> None:
+    """The run on plain stdout: facts, notices, latest values, and the important figures."""
+    import shutil
+
+    from ibmon.figures.build import build_figures
+    from ibmon.runs.directory import status
+
+    now = status(run)
+    info = history.run
+    facts = [info.id + (f" ({info.name})" if info.name else ""), now.state + (f": {now.detail}" if now.detail else "")]
+    if history.progress is not None:
+        p = history.progress
+        facts.append(f"step {p.step}" + (f", epoch {p.epoch:g} of {p.epochs}" if p.epochs and p.epoch is not None else ""))
+        if p.overhead is not None:
+            facts.append(f"monitor {100 * p.overhead:.1f} % of the training's time")
+    facts.append(f"{history.measured} of {history.captured} snapshots measured, {len(history.dropped)} dropped")
+    print(" · ".join(facts))
+    if info.parameters:
+        print("  " + ", ".join(f"{k}={v}" for k, v in info.parameters.items()))
+    for notice in history.notices[-10:]:
+        print(f"  {notice.level}: {notice.text}")
+    if history.skipped:
+        print(f"  warning: {history.skipped} lines of the logs could not be read")
+    drawn, failed = build_figures(history)
+    for failure in failed:
+        print(f"  warning: {failure}")
+    if not drawn:
+        print("  no measurement yet")
+        return
+    from ibmon.figures.text import render
+
+    columns, rows = shutil.get_terminal_size((100, 30))
+    for figure in [f for f in drawn if f.important] or drawn[:1]:
+        print()
+        print(render(figure, min(columns, 110), min(max(rows - 6, 16), 28), terminal))
+
+
+def _history(run: RunDirectory) -> History:
+    from ibmon.runs.history import HistoryReader
+
+    reader = HistoryReader(run)
+    reader.poll()
+    return reader.history()
+
+
+def _as_json(run: RunDirectory, history: History) -> dict[str, Any]:
+    import msgspec
+
+    from ibmon.runs.directory import status
+
+    now = status(run)
+
+    def numbers(values: Any) -> Any:
+        return [numbers(v) for v in values] if isinstance(values, list) else None if not math.isfinite(values) else values
+
+    return {
+        "run": msgspec.to_builtins(history.run),
+        "path": str(run.path),
+        "state": now.state,
+        "detail": now.detail,
+        "captured": history.captured,
+        "measured": history.measured,
+        "dropped": [msgspec.to_builtins(d) for d in history.dropped],
+        "notices": [msgspec.to_builtins(n) for n in history.notices],
+        "series": [
+            {
+                "quantity": s.quantity,
+                "unit": s.unit,
+                "subject": dict(s.subject),
+                "evaluation": s.evaluation,
+                "estimator": s.estimator,
+                "job": s.job,
+                "axes": {k: list(v) for k, v in s.axes.items()},
+                "step": s.step.tolist(),
+                "epoch": numbers(s.epoch.tolist()),
+                "value": numbers(s.value.tolist()),
+                "lower": numbers(s.lower.tolist()),
+                "upper": numbers(s.upper.tolist()),
+                "flags": {k: v.tolist() for k, v in s.flags.items()},
+            }
+            for s in (*history.series, *history.scalars.values())
+        ],
+    }
+
+
+def _file_name(figure: Figure) -> str:
+    """A figure's name comes from a plugin: only a bare name may become a file."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", figure.name).strip(".-")
+    if not name:
+        raise IbmonError(f"The figure {figure.title!r} has no name that could be a file's.")
+    return name

@@ -1,0 +1,276 @@
+"""``ibmon watch`` and ``ibmon run``: start a training, or look at one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from ibmon.records import IbmonError, UsageError
+
+if TYPE_CHECKING:
+    from ibmon.records import RunInfo
+    from ibmon.runs.directory import RunDirectory
+    from ibmon.signatures import Option, Signature
+
+    from .target import Target
+
+VALUED = {"-e", "--estimator", "-a", "--analysis", "--device", "--schedule", "--name", "--group", "--note", "--screen"}
+VALUED |= {"--budget", "--max-samples", "--spool-bytes", "--analyst-device"}
+"""Options of ibmon's own that take a value: what follows them is not the target."""
+
+Asked = dict[str, Any]
+
+
+def add(app: typer.Typer, arguments: list[str]) -> None:
+    """Register ``watch`` and ``run`` with the options of the recipe that the arguments name."""
+    command = next((a for a in arguments if not a.startswith("-")), None)
+    signature: Signature | None = None
+    if command in ("watch", "run"):
+        signature = _signature(arguments[arguments.index(command) + 1 :])
+    for name, function in (("watch", _watch), ("run", _run)):
+        words = inspect.getdoc(function) or ""
+        if signature is not None and command == name:
+            words += f"\n\n{signature.summary}"
+        app.command(name, help=words)(_with_options(function, signature if command == name else None))
+
+
+def _signature(arguments: list[str]) -> Signature | None:
+    """The recipe's signature, where the arguments name one; errors are left to the command itself."""
+    from .target import resolve
+
+    name = _positional(arguments)
+    if name is None:
+        return None
+    try:
+        return resolve(name).signature
+    except IbmonError:
+        if "--help" in arguments or "-h" in arguments:
+            return None
+        raise
+
+
+def _positional(arguments: list[str]) -> str | None:
+    skip = False
+    for argument in arguments:
+        if skip:
+            skip = False
+        elif argument == "--":
+            return None
+        elif argument.startswith("-"):
+            skip = argument in VALUED
+        else:
+            return argument
+    return None
+
+
+def _with_options(function: Callable[..., None], signature: Signature | None) -> Callable[..., None]:
+    """The command with the recipe's options among its parameters, collected into ``options``."""
+    own = [p for p in inspect.signature(function, eval_str=True).parameters.values() if p.name != "options"]
+    recipe = [] if signature is None else [_parameter(o) for o in signature.options]
+    names = {p.name: p.name.removeprefix("recipe_") for p in recipe}
+
+    def command(**given: Any) -> None:
+        options = {names[key]: given.pop(key) for key in names}
+        function(**given, options=options)
+
+    command.__signature__ = inspect.Signature([*own, *recipe])  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in (*own, *recipe)}
+    command.__name__ = function.__name__.lstrip("_")
+    return command
+
+
+def _parameter(option: Option) -> inspect.Parameter:
+    kind: Any = {"int": int, "float": float, "str": str, "bool": bool}[option.type]
+    if option.choices:
+        kind = Literal[option.choices]  # type: ignore[valid-type]
+    if option.optional or option.default is None:
+        kind = kind | None
+    flag = f"--{option.name.replace('_', '-')}"
+    names = [f"{flag}/--no-{flag.removeprefix('--')}"] if option.type == "bool" else [flag]
+    info = typer.Option(*names, help=option.help, rich_help_panel="Recipe")
+    default = inspect.Parameter.empty if option.required else option.default
+    return inspect.Parameter(
+        f"recipe_{option.name}", inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
+    )
+
+
+TargetArgument = Annotated[
+    str | None,
+    typer.Argument(help="A recipe, a .py file (recipe or script), a run; nothing: the latest run.", show_default=False),
+]
+Arguments = Annotated[list[str] | None, typer.Argument(help="Arguments of a script, behind --.", show_default=False)]
+Estimators = Annotated[
+    list[str] | None, typer.Option("-e", "--estimator", help="Estimator, as binning:width=0.07; repeatable.", show_default=False)
+]
+Analyses = Annotated[
+    list[str] | None, typer.Option("-a", "--analysis", help="Analysis beside the default ones; repeatable.", show_default=False)
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda[:N].")]
+ScheduleText = Annotated[
+    str, typer.Option("--schedule", help="When: log:40, every:10epochs, every:100steps, at:1,10,100.", show_default="log-spaced")
+]
+Name = Annotated[str, typer.Option("--name", help="A name for the run.", show_default=False)]
+Group = Annotated[str, typer.Option("--group", help="A group of runs, such as seeds.", show_default=False)]
+Note = Annotated[str, typer.Option("--note", help="A note to yourself.", show_default=False)]
+Lossless = Annotated[bool, typer.Option("--lossless", help="Wait for the analysis rather than drop a snapshot.")]
+Keep = Annotated[bool, typer.Option("--keep-snapshots", help="Keep the activations, to be analysed again later.")]
+Budget = Annotated[float, typer.Option("--budget", help="Share of the training's time the default schedule may cost.")]
+MaxSamples = Annotated[int, typer.Option("--max-samples", help="Most samples of an evaluation set.")]
+SpoolBytes = Annotated[
+    int | None, typer.Option("--spool-bytes", help="Most bytes of waiting snapshots.", show_default="1 GB or 10 %")
+]
+AnalystDevice = Annotated[str, typer.Option("--analyst-device", help="Where to estimate: cpu or cuda.")]
+
+
+def _watch(
+    target: TargetArgument = None,
+    arguments: Arguments = None,
+    estimator: Estimators = None,
+    analysis: Analyses = None,
+    device: Device = "auto",
+    schedule: ScheduleText = "",
+    name: Name = "",
+    group: Group = "",
+    note: Note = "",
+    lossless: Lossless = False,
+    keep_snapshots: Keep = False,
+    budget: Budget = 0.03,
+    max_samples: MaxSamples = 10_000,
+    spool_bytes: SpoolBytes = None,
+    analyst_device: AnalystDevice = "cpu",
+    read_only: Annotated[bool, typer.Option("--read-only", help="Only look: no stop, no snapshot, no export.")] = False,
+    ascii: Annotated[bool, typer.Option("--ascii", help="Draw with ASCII characters only.")] = False,
+    low_bandwidth: Annotated[bool, typer.Option("--low-bandwidth", help="Fewer updates and colours, for a slow line.")] = False,
+    screen: Annotated[
+        str, typer.Option("--screen", help="The screen to begin with: plane, gradients ...", show_default=False)
+    ] = "",
+    *,
+    options: Asked,
+) -> None:
+    """Train in the background and watch it live; or watch a run that exists.
+
+    Closing the terminal harms nothing: `ibmon watch` attaches again.
+    """
+    import sys
+
+    from .target import resolve
+
+    if not sys.stdout.isatty():
+        raise UsageError("watch needs a terminal; use `ibmon run` without one, or `ibmon show` for a finished run.")
+    found = resolve(target)
+    run = found.run
+    if run is None:
+        asked = _asked(locals())
+        run = _start(found, asked, options, arguments or [])
+    else:
+        _refuse_options(options, arguments)
+        if not read_only:
+            _resume(run)
+    from ibmon.tui.app import run as show
+
+    raise typer.Exit(show(run, read_only=read_only, ascii=ascii, low_bandwidth=low_bandwidth, screen=screen or None))
+
+
+def _run(
+    target: Annotated[str, typer.Argument(help="A recipe, or a .py file (recipe or script).")],
+    arguments: Arguments = None,
+    estimator: Estimators = None,
+    analysis: Analyses = None,
+    device: Device = "auto",
+    schedule: ScheduleText = "",
+    name: Name = "",
+    group: Group = "",
+    note: Note = "",
+    lossless: Lossless = False,
+    keep_snapshots: Keep = False,
+    budget: Budget = 0.03,
+    max_samples: MaxSamples = 10_000,
+    spool_bytes: SpoolBytes = None,
+    analyst_device: AnalystDevice = "cpu",
+    *,
+    options: Asked,
+) -> None:
+    """Train and measure without a screen: progress while it runs, the figures at the end; exits as the training did."""
+    from .target import resolve
+
+    found = resolve(target)
+    if found.run is not None:
+        raise UsageError(f"{target} is a run already; look at it with: ibmon watch {target}")
+    run = _start(found, _asked(locals()), options, arguments or [])
+    from .headless import follow
+
+    raise typer.Exit(follow(run))
+
+
+def _asked(given: Asked) -> Asked:
+    """The fields of ``run.json`` among a command's arguments."""
+    same = ("device", "schedule", "name", "group", "note", "lossless", "keep_snapshots", "budget", "max_samples", "spool_bytes")
+    asked = {key: given[key] for key in (*same, "analyst_device")}
+    return {**asked, "estimators": given["estimator"] or [], "analyses": given["analysis"] or []}
+
+
+def _start(found: Target, asked: Asked, options: Asked, arguments: list[str]) -> RunDirectory:
+    """Check what was asked, make the run directory and start the processes."""
+    from ibmon.launch import describe_run, start
+    from ibmon.runs.directory import create
+
+    if found.signature is not None and arguments:
+        raise UsageError(
+            f"{found.name} is a recipe and takes options, not arguments; `ibmon watch {found.name} --help` lists them."
+        )
+    _check(asked)
+    seed = options.get("seed")
+    info: RunInfo = describe_run(
+        recipe=found.name,
+        target=found.target,
+        parameters=options,
+        arguments=arguments,
+        seed=seed if isinstance(seed, int) else None,
+        **asked,
+    )
+    run = create(info)
+    start(run)
+    return run
+
+
+def _check(asked: Asked) -> None:
+    """Refuse, before anything starts, what could only fail later. Raises IbmonError."""
+    from ibmon.registry import discover
+    from ibmon.signatures import Request
+
+    registry = discover()
+    for kind, texts in (("estimator", asked["estimators"]), ("analysis", asked["analyses"])):
+        for text in texts:
+            request = Request.parse(text)
+            spec = registry.estimator(request.name) if kind == "estimator" else registry.analysis(request.name)
+            request.resolve(spec.target)
+    if asked["schedule"]:
+        from ibmon.schedules import parse
+
+        parse(asked["schedule"])
+    if asked["device"] not in ("auto", "cpu", "cuda") and not asked["device"].startswith("cuda:"):
+        raise UsageError(f"--device is auto, cpu or cuda[:N], not {asked['device']!r}.")
+    if asked["analyst_device"] not in ("cpu", "cuda"):
+        raise UsageError(f"--analyst-device is cpu or cuda, not {asked['analyst_device']!r}.")
+    if asked["max_samples"] < 1:
+        raise UsageError("--max-samples is at least 1.")
+    if not 0 < asked["budget"] <= 1:
+        raise UsageError("--budget is a share between 0 and 1, such as 0.03.")
+
+
+def _refuse_options(options: Asked, arguments: list[str] | None) -> None:
+    if options or arguments:
+        raise UsageError("A run that exists takes no recipe's options; name a recipe to start a new one.")
+
+
+def _resume(run: RunDirectory) -> None:
+    """Snapshots that a dead analyst left are measured while one looks."""
+    import contextlib
+
+    from ibmon.launch import resume_analysis
+
+    with contextlib.suppress(OSError):
+        resume_analysis(run)

@@ -1,0 +1,1 @@
+"""Figures: a description of what to draw, and its renderers."""

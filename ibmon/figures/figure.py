@@ -1,0 +1,171 @@
+"""What to draw, said once: the terminal's raster, the one-shot text charts and the exports all render these.
+
+A figure holds numbers and their meaning (axes, units, series, flags), never colours, cells or pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Scale = Literal["linear", "log"]
+Colour = Literal["series", "epoch"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """An axis: label with unit ("I(X;T) [bits]"), scale, and limits where they are known beforehand."""
+
+    label: str = ""
+    scale: Scale = "linear"
+    limits: tuple[float | None, float | None] = (None, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A labelled straight line at ``value`` of the ``x`` or ``y`` axis, such as H(X) or SNR = 1."""
+
+    axis: Literal["x", "y"]
+    value: float
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trajectory:
+    """One subject's path through a plane: arrays ``(points,)``, in the order of training.
+
+    ``hollow`` marks points whose estimate means little (saturated); ``flags`` says why, point by point. Bounds are NaN where
+    the estimator has none. ``members_x`` and ``members_y`` ``(points, members)`` are the single networks behind a median.
+    """
+
+    label: str
+    x: np.ndarray
+    y: np.ndarray
+    step: np.ndarray
+    epoch: np.ndarray
+    x_lower: np.ndarray | None = None
+    x_upper: np.ndarray | None = None
+    y_lower: np.ndarray | None = None
+    y_upper: np.ndarray | None = None
+    hollow: np.ndarray | None = None
+    flags: tuple[tuple[str, ...], ...] = ()
+    estimator: str = ""
+    members_x: np.ndarray | None = None
+    members_y: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A curve ``y`` over ``x``, both ``(points,)``, with an optional band; NaN is a gap and never bridged."""
+
+    label: str
+    x: np.ndarray
+    y: np.ndarray
+    lower: np.ndarray | None = None
+    upper: np.ndarray | None = None
+    step: np.ndarray | None = None
+    estimator: str = ""
+    dashed: bool = False
+    """Drawn thinner: a companion of the line before it with the same ``group``, and in its colour."""
+    group: int | None = None
+    """Lines of one group share a colour; without it each has its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """What every figure has.
+
+    ``name`` is a bare word for files and the command line ("information-plane"); ``screen`` is the screen of the terminal that
+    shows it ("plane", "gradients", ...); ``important`` puts it into the overview; ``note`` names estimator and parameters.
+    """
+
+    name: str
+    title: str
+    screen: str = ""
+    important: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plane(Figure):
+    """Trajectories of several subjects in a plane of two quantities: the information plane."""
+
+    x: Axis
+    y: Axis
+    trajectories: tuple[Trajectory, ...] = ()
+    references: tuple[Reference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curves(Figure):
+    """Curves over one axis."""
+
+    x: Axis
+    y: Axis
+    lines: tuple[Line, ...] = ()
+    references: tuple[Reference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heatmap(Figure):
+    """A matrix ``(rows, columns)`` as colours; NaN cells stay empty."""
+
+    values: np.ndarray
+    x: Axis = field(default_factory=Axis)
+    y: Axis = field(default_factory=Axis)
+    row_labels: tuple[str, ...] = ()
+    column_labels: tuple[str, ...] = ()
+    value_label: str = ""
+    limits: tuple[float | None, float | None] = (None, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Histogram(Figure):
+    """Counts ``(groups, bins)`` between ``edges`` ``(bins + 1,)``, stacked by group."""
+
+    edges: np.ndarray
+    counts: np.ndarray
+    labels: tuple[str, ...] = ()
+    x: Axis = field(default_factory=Axis)
+    y: Axis = field(default_factory=lambda: Axis(label="count"))
+    references: tuple[Reference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table(Figure):
+    """Rows of text."""
+
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image(Figure):
+    """Grey values ``(rows, columns)`` as a picture, or a montage of them ``(pictures, rows, columns)``."""
+
+    values: np.ndarray
+    labels: tuple[str, ...] = ()
+    limits: tuple[float | None, float | None] = (None, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """How a user looks at a figure: what a key of the terminal or an option of the export changes.
+
+    ``until`` hides everything after this step. ``x_scale``/``y_scale`` override the axes' scales; ``x_limits``/``y_limits`` zoom.
+    ``cursor`` is (series, point) of the point being inspected. ``only`` keeps series whose label contains one of these
+    words. ``smooth`` is the number of neighbouring points a curve is averaged over (1: none).
+    """
+
+    colour: Colour = "series"
+    until: int | None = None
+    x_scale: Scale | None = None
+    y_scale: Scale | None = None
+    x_limits: tuple[float, float] | None = None
+    y_limits: tuple[float, float] | None = None
+    cursor: tuple[int, int] | None = None
+    only: tuple[str, ...] = ()
+    smooth: int = 1

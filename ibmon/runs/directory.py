@@ -1,0 +1,326 @@
+"""A run directory: its files by name, its making, finding and deleting, and the state that its files and locks tell."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import stat
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from ibmon.records import FORMAT, End, IbmonError, NotFoundError, RunInfo, Segment
+
+from . import locks
+from .log import BARE_NAME, LogReader, open_regular, printable
+
+State = Literal["starting", "live", "lost", "finished", "failed"]
+HEARTBEAT_SECONDS = 2.0
+SILENT_SECONDS = 30.0
+"""On another host, where no lock can be asked: a trainer not heard of for so long is lost."""
+CONSOLE_LIMIT = 8 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """The paths of one run."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def info_file(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def console(self) -> Path:
+        return self.path / "console.log"
+
+    @property
+    def control(self) -> Path:
+        return self.path / "control"
+
+    @property
+    def arrays(self) -> Path:
+        return self.path / "arrays"
+
+    @property
+    def snapshots(self) -> Path:
+        return self.path / "snapshots"
+
+    @property
+    def figures(self) -> Path:
+        return self.path / "figures"
+
+    @property
+    def heartbeat(self) -> Path:
+        return self.path / "heartbeat"
+
+    @property
+    def exit_file(self) -> Path:
+        return self.path / "exit.json"
+
+    def lock(self, role: str) -> Path:
+        """The lock file of ``trainer``, ``analyst`` or ``supervisor``."""
+        return self.path / f"{role}.lock"
+
+    def logs(self, role: str) -> list[Path]:
+        """The logs of ``trainer`` or ``analyst``, in order."""
+        found = [p for p in self.path.glob(f"{role}-*.jsonl") if _number(p) is not None]
+        return sorted(found, key=lambda p: _number(p) or 0)
+
+    def new_log(self, role: str) -> tuple[Path, int]:
+        """Claim the next log of a role; its number is the segment of a trainer."""
+        number = max((_number(p) or 0 for p in self.logs(role)), default=0)
+        while True:
+            number += 1
+            path = self.path / f"{role}-{number}.jsonl"
+            try:
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+            except FileExistsError:
+                continue
+            return path, number
+
+    def info(self) -> RunInfo:
+        """What was asked. Raises IbmonError when ``run.json`` is missing, broken or of a newer format."""
+        try:
+            with open_regular(self.info_file) as file:
+                info = msgspec.json.decode(file.read(2**20), type=RunInfo)
+        except OSError as error:
+            raise NotFoundError(f"{self.path} is no run directory: it has no readable run.json.") from error
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise IbmonError(f"{self.info_file} is damaged ({error}); restore it or delete the directory.") from error
+        if info.format > FORMAT:
+            raise IbmonError(f"{self.path} was written by a newer ibmon (format {info.format}); upgrade ibmon to read it.")
+        return info
+
+    @property
+    def evaluation(self) -> Path:
+        return self.path / "evaluation"
+
+    def spools(self) -> list[Path]:
+        """Where snapshots wait for the analyst: in the run, and where its trainers on this host put them.
+
+        A spool elsewhere is believed only under the run's own name and owned by this user: its groups get deleted.
+        """
+        found = [self.path / "spool"]
+        for log in self.logs("trainer"):
+            for record in LogReader(log).read(64 * 1024):
+                if isinstance(record, Segment) and record.spool and record.host == socket.gethostname():
+                    folder = Path(record.spool)
+                    if folder not in found and folder.name == f"ibmon-{self.id}" and _is_own_folder(folder):
+                        found.append(folder)
+        return found
+
+    def console_tail(self, lines: int = 12) -> list[str]:
+        """The last lines of what the trainer printed, safe to show."""
+        try:
+            with open_regular(self.console) as file:
+                file.seek(0, os.SEEK_END)
+                file.seek(max(0, file.tell() - 64 * 1024))
+                text = file.read().decode("utf-8", "replace")
+        except OSError:
+            return []
+        kept = [line.rpartition("\r")[2] for line in text.split("\n")]
+        return [printable(line.expandtabs(4), 400) for line in kept if line.strip()][-lines:]
+
+    def ask(self, command: str) -> None:
+        """Leave a command (``stop``, ``snapshot``) for the trainer; it looks at most twice a second."""
+        self.control.mkdir(exist_ok=True)
+        temporary = self.control / f".{command}.tmp"
+        temporary.touch()
+        temporary.rename(self.control / command)
+
+
+def _is_own_folder(path: Path) -> bool:
+    try:
+        facts = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(facts.st_mode) and facts.st_uid == os.getuid()
+
+
+def _number(path: Path) -> int | None:
+    digits = path.stem.rpartition("-")[2]
+    return int(digits) if digits.isdecimal() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What can be said about a run's processes from the outside.
+
+    ``heard`` is seconds since the trainer's last sign of life on another host, None on this one.
+    """
+
+    state: State
+    detail: str = ""
+    heard: float | None = None
+    analysing: bool = False
+
+    @property
+    def over(self) -> bool:
+        return self.state in ("finished", "failed", "lost")
+
+
+class Exit(msgspec.Struct, frozen=True):
+    """``exit.json``: how the supervised trainer ended; a negative code is a signal."""
+
+    code: int
+    time: float
+
+
+def status(run: RunDirectory, info: RunInfo | None = None) -> Status:
+    """The state of the run now, from its locks, its heartbeat and the ends of its logs."""
+    info = info or run.info()
+    analysing = locks.holder(run.lock("analyst")) is not None
+    end, host = _last_words(run)
+    elsewhere = (host or info.host) not in ("", socket.gethostname())
+    if end is not None:
+        if end.status == "failed":
+            return Status("failed", printable(end.error), analysing=analysing)
+        return Status("finished", "stopped" if end.status == "stopped" else "", analysing=analysing)
+    state: State = "live" if host else "starting"
+    if locks.holder(run.lock("trainer")) is not None and not elsewhere:
+        return Status(state, analysing=analysing)
+    if elsewhere:
+        try:
+            heard = max(0.0, time.time() - run.heartbeat.stat().st_mtime)
+        except OSError:
+            heard = max(0.0, time.time() - info.created)
+        return Status("lost" if heard > SILENT_SECONDS else state, f"last heard {heard:.0f} s ago", heard, analysing)
+    finish = _exit(run)
+    if finish is not None and finish.code == 0:
+        return Status("finished", "", analysing=analysing)
+    if finish is not None and finish.code > 0:
+        return Status("failed", f"the trainer exited with code {finish.code}", analysing=analysing)
+    if finish is not None:
+        return Status("lost", f"the trainer was killed by signal {-finish.code}", analysing=analysing)
+    if locks.holder(run.lock("supervisor")) is not None and host is None:
+        return Status("starting", analysing=analysing)
+    return Status("lost", "the trainer is gone without a last word", analysing=analysing)
+
+
+def _exit(run: RunDirectory) -> Exit | None:
+    try:
+        with open_regular(run.exit_file) as file:
+            return msgspec.json.decode(file.read(4096), type=Exit)
+    except (OSError, msgspec.MsgspecError, ValueError):
+        return None
+
+
+def _last_words(run: RunDirectory) -> tuple[End | None, str | None]:
+    """The end of the newest segment, and the host it runs on; None without either."""
+    logs = run.logs("trainer")
+    if not logs:
+        return None, None
+    reader = LogReader(logs[-1])
+    host = next((r.host for r in reader.read(64 * 1024) if isinstance(r, Segment)), None)
+    size = logs[-1].stat().st_size
+    tail = LogReader(logs[-1], offset=max(0, size - 64 * 1024))
+    end = None
+    for record in tail.read(128 * 1024):
+        if isinstance(record, End):
+            end = record
+    return end, host
+
+
+def runs_root() -> Path:
+    """``$IBMON_RUNS``, else ``./runs``."""
+    return Path(os.environ.get("IBMON_RUNS") or "runs")
+
+
+def create(info: RunInfo, root: Path | None = None) -> RunDirectory:
+    """Make the directory of a new run. Raises IbmonError when the root is not writable."""
+    root = root or runs_root()
+    run = RunDirectory(root / info.id)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        run.path.mkdir()
+        for folder in (run.control, run.arrays, run.figures):
+            folder.mkdir()
+        write_info(run, info)
+    except OSError as error:
+        raise IbmonError(
+            f"No run directory can be made in {root} ({error.strerror or error}); set IBMON_RUNS to a folder you can write to."
+        ) from error
+    return run
+
+
+def write_info(run: RunDirectory, info: RunInfo) -> None:
+    """Write ``run.json`` so that a reader sees the old or the new one, whole."""
+    temporary = run.path / ".run.json.tmp"
+    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(info), indent=1))
+    temporary.rename(run.info_file)
+
+
+def new_id(recipe: str) -> str:
+    """A name that sorts by date and that nobody else chooses: ``tishby-20261120-7f3a``."""
+    base = "".join(c if BARE_NAME.fullmatch(c) else "-" for c in recipe)[:60] or "run"
+    return f"{base}-{time.strftime('%Y%m%d')}-{secrets.token_hex(2)}"
+
+
+def find_runs(root: Path | None = None) -> list[RunDirectory]:
+    """Every run of the root, newest first."""
+    root = root or runs_root()
+    try:
+        found = [RunDirectory(p.parent) for p in root.glob("*/run.json")]
+    except OSError:
+        return []
+
+    def made(run: RunDirectory) -> float:
+        try:
+            return run.info().created
+        except IbmonError:
+            return 0.0
+
+    return sorted(found, key=made, reverse=True)
+
+
+def find_run(name: str | None, root: Path | None = None, *, whole: bool = False) -> RunDirectory:
+    """A run by path, by id, by its name, by a unique part of its id (unless ``whole``); without a name the latest.
+
+    Raises NotFoundError, or IbmonError when the name fits several.
+    """
+    if name is not None and (Path(name) / "run.json").is_file():
+        return RunDirectory(Path(name).resolve())
+    root = root or runs_root()
+    runs = find_runs(root)
+    if name is None:
+        if not runs:
+            raise NotFoundError(f"There is no run in {root} yet; start one with: ibmon watch tishby")
+        return runs[0]
+    exact = [run for run in runs if run.id == name or _name_of(run) == name]
+    fitting = exact or [run for run in runs if name in run.id and not whole]
+    if not fitting:
+        raise NotFoundError(f"There is no run {printable(name)!r} in {root}; `ibmon runs` lists them.")
+    if len(fitting) > 1:
+        raise IbmonError(f"{printable(name)!r} fits {len(fitting)} runs ({', '.join(r.id for r in fitting[:4])}); say which.")
+    return fitting[0]
+
+
+def _name_of(run: RunDirectory) -> str:
+    try:
+        return run.info().name
+    except IbmonError:
+        return ""
+
+
+def delete(run: RunDirectory, root: Path | None = None) -> None:
+    """Delete a run, its spool included. Only a directory directly under the root with a valid ``run.json``, never a live one."""
+    root = (root or runs_root()).resolve()
+    info = run.info()
+    if run.path.is_symlink() or run.path.resolve().parent != root:
+        raise IbmonError(f"{run.path} does not lie directly in {root}; delete it by hand if you mean to.")
+    if not status(run, info).over:
+        raise IbmonError(f"{run.id} is still running; stop it first with: ibmon stop {run.id}")
+    for spool in run.spools()[1:]:
+        shutil.rmtree(spool, ignore_errors=True)
+    shutil.rmtree(run.path)

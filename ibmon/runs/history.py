@@ -1,0 +1,417 @@
+"""The history of a run as columns: what figures are built from.
+
+``HistoryReader`` tails the logs of a run directory and builds ``History``, an immutable view; numpy only.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from ibmon.records import (
+    Analyst,
+    Captured,
+    Disabled,
+    Dropped,
+    End,
+    Measured,
+    Notice,
+    Progress,
+    Result,
+    RunInfo,
+    Scalars,
+    Segment,
+    Value,
+    Watch,
+)
+
+from .arrays import load_array
+from .log import LogReader, printable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from ibmon.records import AnyRecord
+
+    from .directory import RunDirectory
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One quantity of one subject through training.
+
+    ``step``, ``epoch`` ``(points,)``; ``value``, ``lower``, ``upper`` ``(points, *axes)`` in ``unit``, NaN where there is none;
+    ``flags`` name -> boolean ``(points, *axes)``. ``axes`` maps an axis's name to its coordinates, in order; most series
+    have none. ``job`` is the analysis (with its estimator) that measured it.
+    """
+
+    quantity: str
+    unit: str
+    subject: Mapping[str, str]
+    evaluation: str
+    estimator: str
+    job: str
+    axes: Mapping[str, tuple[int | float | str, ...]]
+    step: NDArray[np.int64]
+    epoch: NDArray[np.float64]
+    value: NDArray[np.float64]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    flags: Mapping[str, NDArray[np.bool_]]
+
+    @property
+    def label(self) -> str:
+        """The subject in words: ``3``, ``3 · imdb``."""
+        return " · ".join(self.subject.values()) or self.quantity
+
+    def flags_at(self, point: int) -> tuple[str, ...]:
+        """Names of the flags raised at a point (anywhere along its axes)."""
+        return tuple(name for name, raised in self.flags.items() if bool(np.any(raised[point])))
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A job that could not measure a snapshot."""
+
+    job: str
+    step: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Everything that a run's logs say, up to the moment it was read. All text is safe to show."""
+
+    run: RunInfo
+    series: tuple[Series, ...] = ()
+    scalars: Mapping[str, Series] = field(default_factory=dict[str, Series])
+    """What was logged by ``Monitor.log`` and the training loss, by ``name/key``: ``training/loss``, ``validation/accuracy``."""
+    watch: Watch | None = None
+    progress: Progress | None = None
+    end: End | None = None
+    segments: tuple[Segment, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    disabled: tuple[Disabled, ...] = ()
+    jobs: tuple[str, ...] = ()
+    captured: int = 0
+    measured: int = 0
+    skipped: int = 0
+    """Log lines that could not be read."""
+
+    @property
+    def lag(self) -> int:
+        """Snapshots captured and not yet measured by every job."""
+        return max(0, self.captured - self.measured)
+
+    @property
+    def steps(self) -> NDArray[np.int64]:
+        """Every step at which something was measured, ascending."""
+        if not self.series:
+            return np.empty(0, np.int64)
+        return np.unique(np.concatenate([s.step for s in self.series]))
+
+    def select(
+        self,
+        quantity: str | None = None,
+        *,
+        evaluation: str | None = None,
+        estimator: str | None = None,
+        job: str | None = None,
+        **subject: str,
+    ) -> list[Series]:
+        """The series that fit, in the order they first appeared. ``job`` is an analysis's name, with or without options."""
+        return [
+            s
+            for s in self.series
+            if (quantity is None or s.quantity == quantity)
+            and (evaluation is None or s.evaluation == evaluation)
+            and (estimator is None or s.estimator == estimator)
+            and (job is None or s.job == job or s.job.startswith((job + ":", job + "/")))
+            and all(s.subject.get(name) == value for name, value in subject.items())
+        ]
+
+    def epoch_of(self, step: int) -> float | None:
+        """The epoch of the last measurement at or before a step."""
+        best: tuple[int, float] | None = None
+        for s in self.series:
+            i = int(np.searchsorted(s.step, step, side="right")) - 1
+            if i >= 0 and np.isfinite(s.epoch[i]) and (best is None or s.step[i] > best[0]):
+                best = (int(s.step[i]), float(s.epoch[i]))
+        return best[1] if best else None
+
+
+class _Key(NamedTuple):
+    """What makes two values belong to one series; the order is that of the fields of ``Series``."""
+
+    quantity: str
+    unit: str = ""
+    subject: tuple[tuple[str, str], ...] = ()
+    evaluation: str = ""
+    estimator: str = ""
+    job: str = ""
+    axes: tuple[tuple[str, tuple[int | float | str, ...]], ...] = ()
+
+
+class _Column:
+    """A growing array of rows that all have one shape."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any, blank: Any) -> None:
+        self._data = np.full((16, *shape), blank, dtype)
+        self._blank = blank
+        self._size = 0
+
+    def push(self, row: Any) -> None:
+        if self._size == len(self._data):
+            grown = np.full((2 * self._size, *self._data.shape[1:]), self._blank, self._data.dtype)
+            grown[: self._size] = self._data
+            self._data = grown
+        self._data[self._size] = row
+        self._size += 1
+
+    def extend_to(self, size: int) -> None:
+        while self._size < size:
+            self.push(self._blank)
+
+    def view(self) -> NDArray[Any]:
+        rows = self._data[: self._size]
+        rows.flags.writeable = False
+        return rows
+
+
+class _Builder:
+    """The columns of one series. Rows arrive in the order of the log and are sorted by (segment, seq) when read."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+        self.order = _Column((2,), np.int64, 0)
+        self.step = _Column((), np.int64, 0)
+        self.epoch = _Column((), np.float64, np.nan)
+        self.value = _Column(shape, np.float64, np.nan)
+        self.lower = _Column(shape, np.float64, np.nan)
+        self.upper = _Column(shape, np.float64, np.nan)
+        self.flags: dict[str, _Column] = {}
+        self.size = 0
+        self.sorted = True
+        self._last = (-1, -1)
+
+    def push(
+        self, order: tuple[int, int], step: int, epoch: float | None, value: Any, lower: Any, upper: Any, flags: dict[str, Any]
+    ) -> None:
+        self.sorted = self.sorted and order >= self._last
+        self._last = max(order, self._last)
+        self.order.push(order)
+        self.step.push(step)
+        self.epoch.push(np.nan if epoch is None else epoch)
+        self.value.push(value)
+        self.lower.push(np.nan if lower is None else lower)
+        self.upper.push(np.nan if upper is None else upper)
+        for name, raised in flags.items():
+            column = self.flags.setdefault(name, _Column(self.shape, np.bool_, False))
+            column.extend_to(self.size)
+            column.push(raised)
+        self.size += 1
+        for column in self.flags.values():
+            column.extend_to(self.size)
+
+    def columns(self) -> dict[str, Any]:
+        out: dict[str, Any] = {n: getattr(self, n).view() for n in ("step", "epoch", "value", "lower", "upper")}
+        flags = {name: column.view() for name, column in self.flags.items()}
+        if not self.sorted:
+            rows = self.order.view()
+            by = np.lexsort((rows[:, 1], rows[:, 0]))
+            out = {name: column[by] for name, column in out.items()}
+            flags = {name: column[by] for name, column in flags.items()}
+        epoch = out["epoch"]
+        if np.isfinite(epoch).any():
+            # The untrained network was taken before the training said that it counts epochs.
+            out["epoch"] = np.where(np.isnan(epoch) & (out["step"] == 0), 0.0, epoch)
+        return {**out, "flags": flags}
+
+
+class HistoryReader:
+    """Builds the history of a run directory by tailing its logs; call ``poll`` as often as you like."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self.directory = run
+        self.info = _safe_info(run.info())
+        self._readers: dict[Path, LogReader] = {}
+        self._builders: dict[_Key, _Builder] = {}
+        self._scalars: dict[str, _Builder] = {}
+        self._seen: set[tuple[int, int, str]] = set()
+        self._measured: set[tuple[int, int]] = set()
+        self._jobs: list[str] = []
+        self._captured: set[tuple[int, int]] = set()
+        self._lists: dict[str, list[Any]] = {n: [] for n in ("segments", "notices", "dropped", "failures", "disabled")}
+        self._watch: Watch | None = None
+        self._progress: Progress | None = None
+        self._end: End | None = None
+        self._history: History | None = None
+
+    def poll(self, budget: float | None = None) -> bool:
+        """Read what is new, for at most ``budget`` seconds. True when there was something."""
+        stop = None if budget is None else time.monotonic() + budget
+        fresh = False
+        for path in (*self.directory.logs("trainer"), *self.directory.logs("analyst")):
+            reader = self._readers.setdefault(path, LogReader(path))
+            while reader.behind:
+                before = reader.offset
+                for record in reader.read(256 * 1024):
+                    self._take(record)
+                fresh = True
+                if reader.offset == before:
+                    break
+                if stop is not None and time.monotonic() > stop:
+                    self._history = None
+                    return True
+        if fresh:
+            self._history = None
+        return fresh
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything written so far has been read."""
+        return not any(reader.behind for reader in self._readers.values())
+
+    def history(self) -> History:
+        """What has been read so far, as an immutable view."""
+        if self._history is None:
+            jobs = tuple(self._jobs)
+            self._history = History(
+                run=self.info,
+                series=tuple(self._series()),
+                scalars={name: _series(_Key(name), builder) for name, builder in self._scalars.items()},
+                watch=self._watch,
+                progress=self._progress,
+                end=self._end,
+                jobs=jobs,
+                captured=len(self._captured),
+                measured=len(self._measured & self._captured),
+                skipped=sum(r.skipped for r in self._readers.values()),
+                **{name: tuple(items) for name, items in self._lists.items()},
+            )
+        return self._history
+
+    def keys(self) -> set[tuple[int, int, str]]:
+        """The (segment, seq, job) that have been logged."""
+        return set(self._seen)
+
+    def _series(self) -> Iterator[Series]:
+        for key, builder in self._builders.items():
+            yield _series(key, builder)
+
+    def _take(self, record: AnyRecord) -> None:
+        match record:
+            case Result():
+                self._take_result(record)
+            case Progress():
+                self._progress = record
+                self._push_scalar("training/loss", record.segment, record.step, record.epoch, record.loss)
+            case Scalars():
+                for name, value in record.values.items():
+                    label = printable(f"{record.name}/{name}", 100)
+                    self._push_scalar(label, record.segment, record.step, record.epoch, value)
+            case Captured():
+                self._captured.add((record.segment, record.seq))
+            case Measured():
+                self._measured.add((record.segment, record.seq))
+            case Dropped():
+                self._lists["dropped"].append(_safe(record, "reason"))
+            case Notice():
+                self._lists["notices"].append(_safe(record, "text", "source", "level"))
+            case Disabled():
+                self._lists["disabled"].append(_safe(record, "job", "reason", "source"))
+            case Segment():
+                self._lists["segments"].append(_safe(record, "host", "device", "torch", "python", "ibmon"))
+                self._end = None
+            case Watch():
+                self._watch = record
+            case End():
+                self._end = _safe(record, "error", "status")
+            case Analyst():
+                self._jobs.extend(printable(j) for j in record.jobs if printable(j) not in self._jobs)
+
+    def _take_result(self, record: Result) -> None:
+        key = (record.segment, record.seq, record.job)
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        if record.error:
+            self._lists["failures"].append(Failure(printable(record.job), record.step, printable(record.error, 400)))
+        for value in record.values:
+            self._take_value(record, value)
+
+    def _take_value(self, record: Result, entry: Value) -> None:
+        axes = tuple((printable(name), tuple(_safe_text(c) for c in points)) for name, points in entry.axes.items())
+        shape = tuple(len(points) for _, points in axes)
+        arrays = _values(entry, shape, self.directory)
+        if arrays is None:
+            self._lists["failures"].append(
+                Failure(printable(record.job), record.step, f"{printable(entry.quantity)}: unreadable")
+            )
+            return
+        subject = tuple((printable(k), printable(v)) for k, v in entry.subject.items())
+        named = (printable(entry.quantity), printable(entry.unit), subject, printable(record.evaluation))
+        key = _Key(*named, printable(entry.estimator), printable(record.job), axes)
+        builder = self._builders.setdefault(key, _Builder(shape))
+        value, lower, upper, flags = arrays
+        builder.push((record.segment, record.seq), record.step, record.epoch, value, lower, upper, flags)
+
+    def _push_scalar(self, name: str, segment: int, step: int, epoch: float | None, value: float | None) -> None:
+        if value is None and name not in self._scalars:
+            return
+        builder = self._scalars.setdefault(name, _Builder(()))
+        builder.push((segment, step), step, epoch, np.nan if value is None else value, None, None, {})
+
+
+def _series(key: _Key, builder: _Builder) -> Series:
+    named = key._replace(subject=(), axes=())._asdict()
+    return Series(**{**named, "subject": dict(key.subject), "axes": dict(key.axes)}, **builder.columns())
+
+
+def _values(entry: Value, shape: tuple[int, ...], run: RunDirectory) -> tuple[Any, Any, Any, dict[str, Any]] | None:
+    """Value, bounds and flags of the declared shape, or None when the entry does not fit its own axes."""
+    try:
+        flags = {printable(n): np.broadcast_to(np.asarray(f, bool), shape) for n, f in entry.flags.items()}
+        if entry.array is not None:
+            stacked = load_array(run.arrays, entry.array)
+            if stacked.shape != (3, *shape):
+                return None
+            return stacked[0], stacked[1], stacked[2], flags
+        parts = [None if v is None else np.asarray(v, np.float64) for v in (entry.value, entry.lower, entry.upper)]
+        if any(p is not None and p.shape != shape for p in parts):
+            return None
+        value = np.nan if parts[0] is None else parts[0]
+    except (ValueError, TypeError, OSError, OverflowError):
+        return None
+    return value, parts[1], parts[2], flags
+
+
+def _safe_text(text: int | float | str) -> int | float | str:
+    return printable(text) if isinstance(text, str) else text
+
+
+def _safe(record: Any, *fields: str) -> Any:
+    return msgspec.structs.replace(record, **{name: printable(getattr(record, name), 400) for name in fields})
+
+
+def _safe_info(info: RunInfo) -> RunInfo:
+    parameters = {printable(k): printable(v) if isinstance(v, str) else v for k, v in info.parameters.items()}
+    safe: RunInfo = _safe(info, "id", "name", "recipe", "target", "group", "note", "device", "host", "schedule")
+    return msgspec.structs.replace(safe, parameters=parameters)
+
+
+def thin(series: Series, until: int) -> Series:
+    """The series up to and including a step."""
+    keep = series.step <= until
+    flags = {name: raised[keep] for name, raised in series.flags.items()}
+    columns = {name: getattr(series, name)[keep] for name in ("step", "epoch", "value", "lower", "upper")}
+    return replace(series, **columns, flags=flags)

@@ -1,0 +1,353 @@
+"""The queue between the trainer and the analyst: bounded, durable, and safe against the death of either side.
+
+A snapshot is a *group*, a folder ``<segment>-<seq>`` with one safetensors file a tensor and ``commit.json`` last. A group
+without its commit file does not exist for the reader. All writing happens on a thread of its own; what does not fit is dropped
+whole and said.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save_file as save_tensors
+
+from .records import IbmonError
+from .runs.log import BARE_NAME, open_regular
+from .tensors import Activation, GradientStatistics, Snapshot
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_GROUP = re.compile(r"(\d{1,9})-(\d{1,12})")
+_PENDING = 4
+"""Groups that may wait in memory for the writer."""
+
+
+class Part(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One activation of a group: where it lies and what its axes are."""
+
+    role: str
+    name: str
+    file: str
+    axes: tuple[str, ...]
+
+
+class Gradient(msgspec.Struct, frozen=True):
+    """``GradientStatistics`` on disk."""
+
+    mean: float | list[float | None] | None
+    std: float | list[float | None] | None
+    norm: float | list[float | None] | None
+    count: int
+    size: int
+    nonfinite: int
+
+
+class Commit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """``commit.json``: what a group holds."""
+
+    segment: int
+    seq: int
+    step: int
+    epoch: float | None = None
+    evaluation: str = ""
+    parts: list[Part] = []
+    gradients: dict[str, Gradient] = {}
+    batch_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A committed group in a folder."""
+
+    folder: Path
+    segment: int
+    seq: int
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.segment, self.seq
+
+
+def size_of(snapshot: Snapshot) -> int:
+    """Bytes that the snapshot takes in the spool, nearly."""
+    return sum(a.values.nbytes + (0 if a.mask is None else a.mask.nbytes) for _, _, a in _activations(snapshot))
+
+
+def write_group(folder: Path, segment: int, seq: int, snapshot: Snapshot) -> Path:
+    """Write a snapshot, its commit file last. Raises OSError; what was written of it is then removed."""
+    group = folder / f"{segment}-{seq}"
+    try:
+        group.mkdir(parents=True)
+        parts: list[Part] = []
+        for number, (role, name, activation) in enumerate(_activations(snapshot)):
+            file = f"{number:04d}.safetensors"
+            tensors = {"values": activation.values.contiguous()}
+            if activation.mask is not None:
+                tensors["mask"] = activation.mask.contiguous()
+            try:
+                save_tensors(tensors, group / f".{file}.tmp")
+            except SafetensorError as error:  # it hides ENOSPC in its text
+                raise OSError(str(error)) from error
+            (group / f".{file}.tmp").rename(group / file)
+            parts.append(Part(role, name, file, activation.axes))
+        gradients = {
+            name: Gradient(_listed(g.mean), _listed(g.std), _listed(g.norm), g.count, g.size, g.nonfinite)
+            for name, g in snapshot.gradients.items()
+        }
+        commit = Commit(
+            segment=segment,
+            seq=seq,
+            step=snapshot.step,
+            epoch=snapshot.epoch,
+            evaluation=snapshot.evaluation,
+            parts=parts,
+            gradients=gradients,
+            batch_size=snapshot.batch_size,
+        )
+        (group / ".commit.tmp").write_bytes(msgspec.json.encode(commit))
+        (group / ".commit.tmp").rename(group / "commit.json")
+    except OSError:
+        shutil.rmtree(group, ignore_errors=True)
+        raise
+    return group
+
+
+def groups(folder: Path) -> list[Group]:
+    """The committed groups of a spool, in the order of (segment, seq)."""
+    found: list[Group] = []
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return []
+    for entry in entries:
+        match = _GROUP.fullmatch(entry.name)
+        if match and entry.is_dir(follow_symlinks=False) and Path(entry.path, "commit.json").is_file():
+            found.append(Group(Path(entry.path), int(match[1]), int(match[2])))
+    return sorted(found, key=lambda g: g.key)
+
+
+def read_group(group: Group, static: Callable[[str], StaticData], device: str = "cpu") -> Snapshot:
+    """The snapshot of a group; its tensors are read when they are used, so memory holds one layer at a time.
+
+    ``static`` gives the fixed part of an evaluation set by name.
+
+    Raises IbmonError when the group is damaged.
+    """
+    try:
+        with open_regular(group.folder / "commit.json") as file:
+            commit = msgspec.json.decode(file.read(), type=Commit)
+    except (OSError, msgspec.MsgspecError, ValueError) as error:
+        raise IbmonError(f"the snapshot {group.folder.name} is damaged: {error}") from error
+    if any(not BARE_NAME.fullmatch(p.file) for p in commit.parts):
+        raise IbmonError(f"the snapshot {group.folder.name} names a file outside itself")
+    fixed = static(commit.evaluation)
+
+    def parts(role: str) -> _Parts:
+        return _Parts(group.folder, {p.name: p for p in commit.parts if p.role == role}, device)
+
+    gradients = {
+        name: GradientStatistics(_unlisted(g.mean), _unlisted(g.std), g.count, _unlisted(g.norm), g.size, g.nonfinite)
+        for name, g in commit.gradients.items()
+    }
+    return Snapshot(
+        step=commit.step,
+        epoch=commit.epoch,
+        evaluation=commit.evaluation,
+        layers=parts("layer"),
+        identity=fixed.identity,
+        inputs=fixed.inputs,
+        outputs=parts("output").get("output"),
+        targets=fixed.targets,
+        gradients=gradients,
+        probes=parts("probe"),
+        batch_size=commit.batch_size,
+    )
+
+
+def remove_group(group: Group) -> None:
+    """Remove a group, its commit file first: half a removal is no group."""
+    (group.folder / "commit.json").unlink(missing_ok=True)
+    shutil.rmtree(group.folder, ignore_errors=True)
+
+
+class _Parts(Mapping[str, Activation]):
+    """Activations that are read from their files when they are looked up."""
+
+    def __init__(self, folder: Path, parts: dict[str, Part], device: str) -> None:
+        self._folder, self._parts, self._device = folder, parts, device
+
+    def __getitem__(self, name: str) -> Activation:
+        part = self._parts[name]
+        tensors = {k: t.to(self._device) for k, t in _read_tensors(self._folder / part.file).items()}
+        return Activation(tensors["values"], part.axes, tensors.get("mask"))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parts)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+
+@dataclass(frozen=True, slots=True)
+class StaticData:
+    """What does not change between the snapshots of one evaluation set: written once by each trainer."""
+
+    identity: Tensor | None = None
+    inputs: Activation | None = None
+    targets: Mapping[str, Tensor] = field(default_factory=dict[str, "Tensor"])
+
+
+def write_static(folder: Path, name: str, data: StaticData) -> None:
+    """Write the fixed part of an evaluation set. Raises OSError."""
+    folder.mkdir(exist_ok=True)
+    tensors = {f"target.{task}": labels.contiguous() for task, labels in data.targets.items()}
+    axes = ""
+    if data.identity is not None:
+        tensors["identity"] = data.identity
+    if data.inputs is not None:
+        axes = ",".join(data.inputs.axes)
+        tensors["inputs"] = data.inputs.values.contiguous()
+        if data.inputs.mask is not None:
+            tensors["mask"] = data.inputs.mask.contiguous()
+    file = folder / f".{name}.tmp"
+    try:
+        save_tensors(tensors, file, metadata={"axes": axes})
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
+    file.rename(folder / f"{name}.safetensors")
+
+
+def read_static(folder: Path, name: str) -> StaticData:
+    """The fixed part of an evaluation set; empty when there is none."""
+    file = folder / f"{name}.safetensors"
+    if not BARE_NAME.fullmatch(name) or not file.is_file():
+        return StaticData()
+    tensors = _read_tensors(file)
+    inputs = None
+    if "inputs" in tensors:
+        with safe_open(file, "pt") as opened:
+            axes = tuple((opened.metadata() or {}).get("axes", "").split(","))
+        inputs = Activation(tensors["inputs"], axes, tensors.get("mask"))
+    targets = {name.removeprefix("target."): t for name, t in tensors.items() if name.startswith("target.")}
+    return StaticData(tensors.get("identity"), inputs, targets)
+
+
+class SpoolWriter:
+    """The trainer's end of the queue: takes snapshots, writes them on its own thread, drops what does not fit.
+
+    ``done(seq, snapshot, bytes)`` and ``dropped(seq, snapshot, reason)`` are called on the writing thread.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        segment: int,
+        first: int,
+        bound: int,
+        done: Callable[[int, Snapshot, int], None],
+        dropped: Callable[[int, Snapshot, str], None],
+    ) -> None:
+        self.folder = folder
+        self.bound = bound
+        self.seq = first
+        self._segment = segment
+        self._done = done
+        self._dropped = dropped
+        self._queue: queue.Queue[tuple[int, Snapshot, int] | None] = queue.Queue()
+        self._waiting = 0
+        self._lying: dict[Path, int] = {}
+        self._guard = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="ibmon-spool", daemon=True)
+        self._thread.start()
+
+    def offer(self, snapshot: Snapshot, wait: Callable[[], bool] | None = None) -> int:
+        """Queue a snapshot and return its seq. A full spool drops it, unless ``wait()`` says to go on waiting (lossless)."""
+        seq, self.seq = self.seq, self.seq + 1
+        size = size_of(snapshot)
+        while not self._has_room(size):
+            if wait is None or not wait():
+                self._dropped(seq, snapshot, "the spool is full: the analysis is slower than the snapshots come")
+                return seq
+            time.sleep(0.02)
+        with self._guard:
+            self._waiting += size
+        self._queue.put((seq, snapshot, size))
+        return seq
+
+    def _has_room(self, size: int) -> bool:
+        if self._queue.qsize() >= _PENDING:
+            return False
+        with self._guard:
+            if self._waiting + sum(self._lying.values()) + size <= self.bound:
+                return True
+            self._lying = {group: bytes for group, bytes in self._lying.items() if group.exists()}
+            return self._waiting + sum(self._lying.values()) + size <= self.bound
+
+    def _run(self) -> None:
+        while (item := self._queue.get()) is not None:
+            seq, snapshot, size = item
+            try:
+                group = write_group(self.folder, self._segment, seq, snapshot)
+            except OSError as error:
+                self._dropped(seq, snapshot, f"the snapshot could not be written: {error.strerror or error}")
+            except Exception as error:
+                self._dropped(seq, snapshot, f"the snapshot could not be written: {type(error).__name__}: {error}")
+            else:
+                with self._guard:
+                    self._lying[group] = size
+                self._done(seq, snapshot, size)
+            finally:
+                with self._guard:
+                    self._waiting -= size
+
+    def close(self, timeout: float = 60.0) -> None:
+        """Write what waits, then stop."""
+        self._queue.put(None)
+        self._thread.join(timeout)
+
+
+def next_seq(folders: list[Path], logged: int) -> int:
+    """The first seq after everything in the log and in the spools (committed or not): a seq is never reused."""
+    lying = [int(m[2]) for folder in folders if folder.is_dir() for e in os.scandir(folder) if (m := _GROUP.fullmatch(e.name))]
+    return max([logged, *lying], default=-1) + 1
+
+
+def _activations(snapshot: Snapshot) -> Iterator[tuple[str, str, Activation]]:
+    for name, activation in snapshot.layers.items():
+        yield "layer", name, activation
+    if snapshot.outputs is not None:
+        yield "output", "output", snapshot.outputs
+    for name, activation in snapshot.probes.items():
+        yield "probe", name, activation
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        with open_regular(path) as file:
+            return load_tensors(file.read())
+    except (OSError, SafetensorError) as error:
+        raise IbmonError(f"{path.parent.name}/{path.name} cannot be read: {error}") from error
+
+
+def _listed(value: float | Tensor) -> float | list[float | None] | None:
+    return value.tolist() if isinstance(value, torch.Tensor) else value
+
+
+def _unlisted(value: float | list[float | None] | None) -> float | Tensor:
+    if isinstance(value, list):
+        return torch.tensor([float("nan") if v is None else v for v in value], dtype=torch.float64)
+    return float("nan") if value is None else value

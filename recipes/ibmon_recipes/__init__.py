@@ -1,0 +1,14 @@
+"""Recipes that ship with ibmon: what a user's own script could do with the public names of ibmon, and no more."""
+
+from collections.abc import Iterator
+
+from ibmon import RecipeSpec, hookimpl
+
+
+@hookimpl
+def ibmon_recipes() -> Iterator[RecipeSpec]:
+    yield RecipeSpec(
+        name="tishby",
+        target="ibmon_recipes.tishby:train",
+        summary="The 12-bit task and network of Shwartz-Ziv & Tishby (2017).",
+    )

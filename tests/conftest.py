@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(autouse=True)
+def own_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test has a runs root of its own and belongs to no run."""
+    root = tmp_path / "runs"
+    monkeypatch.setenv("IBMON_RUNS", str(root))
+    for name in ("IBMON_RUN", "IBMON_PLUGINS", "IBMON_DEVICE", "RANK", "NO_COLOR", "COLORTERM"):
+        monkeypatch.delenv(name, raising=False)
+    return root
+
+
+@pytest.fixture
+def data_folder() -> Path:
+    """Real data: ``$IBMON_DATA``, or ``shared/data`` beside the checkout."""
+    folder = Path(os.environ.get("IBMON_DATA") or Path(__file__).parents[2] / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no data in {folder}: set IBMON_DATA to a folder with szt12/var_u.mat to run this")
+    return folder
+
+
+@pytest.fixture
+def toy_plugin(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A third party's distribution, on the path of this process and of those it starts."""
+    return _install("toy", monkeypatch)
+
+
+@pytest.fixture
+def broken_plugin(monkeypatch: pytest.MonkeyPatch) -> Path:
+    return _install("broken", monkeypatch)
+
+
+def _install(name: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = DATA / name
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))
+    return folder

@@ -1,0 +1,6 @@
+from ibmon import EstimatorSpec, hookimpl
+
+
+@hookimpl
+def ibmon_estimators():
+    yield EstimatorSpec(name="binning", target="x:y")

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from ibmon.runs import locks
+from support import wait_for
+
+HOLD = """
+import os, sys, time
+from pathlib import Path
+from ibmon.runs import locks
+assert locks.acquire(Path(sys.argv[1]))
+if "fork" in sys.argv:
+    if os.fork() == 0:
+        time.sleep(60)
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def _holding(path: Path, *arguments: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(path), *arguments], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_the_holder_is_named_and_gone_with_its_process(tmp_path: Path) -> None:
+    path = tmp_path / "trainer.lock"
+    assert locks.holder(path) is None
+    with _holding(path) as process:
+        assert locks.holder(path) == process.pid
+        assert not locks.acquire(path)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        wait_for(lambda: locks.holder(path) is None, 2)
+
+
+def test_a_forked_child_does_not_keep_a_dead_trainer_alive(tmp_path: Path) -> None:
+    path = tmp_path / "trainer.lock"
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path), "fork"], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        assert locks.holder(path) == process.pid
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        wait_for(lambda: locks.holder(path) is None, 2)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.stdout and process.stdout.close()
+
+
+def test_one_process_takes_a_lock_once_and_can_ask_about_itself(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    assert locks.acquire(path)
+    assert locks.acquire(path)
+    assert locks.holder(path) == os.getpid()
+    # Asking opened and closed the file; had it dropped the lock, another process could take it now.
+    code = f"import sys; from pathlib import Path; from ibmon.runs import locks; sys.exit(locks.acquire(Path({str(path)!r})))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    locks.release(path)
+    assert locks.holder(path) is None

@@ -1,0 +1,65 @@
+"""What several tests need: runs made by real processes, and runs written by hand."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from ibmon import launch
+from ibmon.records import AnyRecord, RunInfo
+from ibmon.runs.directory import RunDirectory, create, status
+from ibmon.runs.history import History, HistoryReader
+from ibmon.runs.log import LogWriter
+
+
+def ibmon(*arguments: str, cwd: Path | None = None, timeout: float = 240, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "ibmon", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **environment},
+    )
+
+
+def history_of(run: RunDirectory) -> History:
+    reader = HistoryReader(run)
+    reader.poll()
+    return reader.history()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0, what: str = "") -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain {what}"
+        time.sleep(0.02)
+
+
+def finished(run: RunDirectory) -> bool:
+    now = status(run)
+    return now.over and not now.analysing and not launch.undrained(run)
+
+
+def started(recipe: str = "tishby", target: str = "ibmon_recipes.tishby:train", **asked: object) -> RunDirectory:
+    """A run of a recipe in the background, as ``ibmon watch`` starts it."""
+    run = create(launch.describe_run(recipe=recipe, target=target, **asked))
+    launch.start(run)
+    return run
+
+
+def written(records: Iterable[AnyRecord], *, role: str = "trainer", run: RunDirectory | None = None) -> RunDirectory:
+    """A run directory whose log holds these records."""
+    run = run or create(RunInfo(format=1, id=f"hand-{time.monotonic_ns()}", created=time.time(), recipe="hand"))
+    path, _ = run.new_log(role)
+    log = LogWriter(path)
+    for record in records:
+        log.append(record)
+    log.close()
+    return run
