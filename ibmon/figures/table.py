@@ -1,0 +1,206 @@
+"""Figures as numbers: a table of the newest values to read, and tidy CSV of all of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .figure import Curves, Figure, Heatmap, Histogram, Image, Plane, Table, View
+from .view import chosen, number, shown_length, shown_points
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Row = tuple[str, ...]
+
+
+def table(figure: Figure, view: View | None = None) -> Table:
+    """A figure in words and numbers: the newest value of each series, or all of a matrix."""
+    view = view or View()
+    if isinstance(figure, Table):
+        return figure
+    names: Row = ()
+    rows: list[Row] = []
+    if isinstance(figure, Plane):
+        names, rows = _newest_points(figure, view)
+    elif isinstance(figure, Curves):
+        names, rows = _newest_values(figure, view)
+    elif isinstance(figure, Heatmap):
+        names, rows = _matrix(figure)
+    elif isinstance(figure, Histogram):
+        names, rows = _bins(figure)
+    elif isinstance(figure, Image):
+        names, rows = _pictures(figure)
+    return Table(
+        name=figure.name,
+        title=figure.title,
+        screen=figure.screen,
+        important=figure.important,
+        note=figure.note,
+        columns=names,
+        rows=tuple(rows),
+    )
+
+
+def _newest_points(figure: Plane, view: View) -> tuple[Row, list[Row]]:
+    rows: list[Row] = []
+    for i in chosen([t.label for t in figure.trajectories], view):
+        t = figure.trajectories[i]
+        shown = shown_points(t, view)
+        if not len(shown):
+            rows.append((t.label, "–", "–", "–", ""))
+            continue
+        k = int(shown[-1])
+        marks = t.flags[k] if k < len(t.flags) else ()
+        if t.hollow is not None and bool(t.hollow[k]) and not marks:
+            marks = ("saturated",)
+        rows.append((t.label, number(float(t.epoch[k])), number(float(t.x[k])), number(float(t.y[k])), " ".join(marks)))
+    names = ("series", "epoch", figure.x.label or "x", figure.y.label or "y", "flags")
+    if not any(row[-1] for row in rows):
+        return names[:-1], [row[:-1] for row in rows]
+    return names, rows
+
+
+def _newest_values(figure: Curves, view: View) -> tuple[Row, list[Row]]:
+    rows: list[Row] = []
+    for i in chosen([line.label for line in figure.lines], view):
+        line = figure.lines[i]
+        end = shown_length(line, view)
+        shown = np.flatnonzero(np.isfinite(line.x[:end]) & np.isfinite(line.y[:end]))
+        newest = (number(float(line.x[shown[-1]]), 6), number(float(line.y[shown[-1]]))) if len(shown) else ("–", "–")
+        rows.append((line.label, *newest))
+    return ("series", figure.x.label or "x", figure.y.label or "y"), rows
+
+
+def _name(names: Row, index: int) -> str:
+    return names[index] if index < len(names) else str(index)
+
+
+def _matrix(figure: Heatmap) -> tuple[Row, list[Row]]:
+    values = np.atleast_2d(np.asarray(figure.values, np.float64))
+    if not values.size:
+        return (), []
+    corner = " × ".join(label for label in (figure.y.label, figure.x.label) if label) or figure.value_label
+    names = [_name(figure.column_labels, k) for k in range(values.shape[1])]
+    rows = [(_name(figure.row_labels, r), *(number(v, 3) for v in row)) for r, row in enumerate(values.tolist())]
+    return (corner, *names), rows
+
+
+def _bins(figure: Histogram) -> tuple[Row, list[Row]]:
+    counts = np.atleast_2d(np.asarray(figure.counts, np.float64))
+    edges: list[float] = np.asarray(figure.edges, np.float64).tolist()
+    single = len(counts) == 1 and not figure.labels
+    names = [figure.y.label or "count"] if single else [_name(figure.labels, g) for g in range(len(counts))]
+    rows = [
+        (number(left), number(right), *(number(v, 6) for v in column))
+        for left, right, column in zip(edges, edges[1:], counts.T.tolist(), strict=False)
+    ]
+    return ("from", "to", *names), rows
+
+
+def _pictures(figure: Image) -> tuple[Row, list[Row]]:
+    rows: list[Row] = []
+    for k, picture in enumerate(pictures(figure)):
+        kept = picture[np.abs(picture) < 1e290]
+        three: list[float] = [float(kept.min()), float(kept.mean()), float(kept.max())] if kept.size else [math.nan] * 3
+        rows.append((_name(figure.labels, k), *(number(v) for v in three)))
+    return ("picture", "least", "mean", "largest"), rows
+
+
+def pictures(figure: Image) -> np.ndarray:
+    """The values of an image as ``(pictures, rows, columns)``."""
+    values = np.asarray(figure.values, np.float64)
+    return values[None] if values.ndim == 2 else values
+
+
+def to_csv(figure: Figure) -> str:
+    """A figure as tidy CSV: a header, and a row for every point, cell or bin, with nothing left out.
+
+    Values that are not a number are empty. Text that a spreadsheet would take for a formula is preceded by ``'``.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    for row in _records(figure):
+        writer.writerow([_harmless(cell) if isinstance(cell, str) else _exact(cell) for cell in row])
+    return out.getvalue()
+
+
+def _records(figure: Figure) -> Iterator[tuple[str | float, ...]]:
+    if isinstance(figure, Plane):
+        return _plane_records(figure)
+    if isinstance(figure, Curves):
+        return _curve_records(figure)
+    if isinstance(figure, Heatmap):
+        return _matrix_records(figure)
+    if isinstance(figure, Histogram):
+        return _bin_records(figure)
+    if isinstance(figure, Image):
+        return _image_records(figure)
+    if isinstance(figure, Table):
+        return iter((figure.columns, *figure.rows))
+    return iter(())
+
+
+def _plane_records(figure: Plane) -> Iterator[tuple[str | float, ...]]:
+    sides = ("x", "x_lower", "x_upper", "y", "y_lower", "y_upper")
+    yield ("series", "step", "epoch", *sides, "flags", "estimator", "quantity_x", "quantity_y")
+    for t in figure.trajectories:
+        arrays = (t.step, t.epoch, t.x, t.x_lower, t.x_upper, t.y, t.y_lower, t.y_upper)
+        for k in range(len(t.x)):
+            values = (math.nan if a is None else float(a[k]) for a in arrays)
+            flags = " ".join(t.flags[k]) if k < len(t.flags) else ""
+            yield (t.label, *values, flags, t.estimator, figure.x.label, figure.y.label)
+
+
+def _curve_records(figure: Curves) -> Iterator[tuple[str | float, ...]]:
+    yield ("series", "step", "x", "y", "lower", "upper", "estimator", "quantity_x", "quantity_y")
+    for line in figure.lines:
+        arrays = (line.step, line.x, line.y, line.lower, line.upper)
+        for k in range(len(line.x)):
+            values = (math.nan if a is None else float(a[k]) for a in arrays)
+            yield (line.label, *values, line.estimator, figure.x.label, figure.y.label)
+
+
+def _matrix_records(figure: Heatmap) -> Iterator[tuple[str | float, ...]]:
+    yield ("row", "column", "value", "quantity", "quantity_row", "quantity_column")
+    names = figure.value_label, figure.y.label, figure.x.label
+    for r, row in enumerate(np.atleast_2d(np.asarray(figure.values, np.float64)).tolist()):
+        for c, value in enumerate(row):
+            yield (_name(figure.row_labels, r), _name(figure.column_labels, c), value, *names)
+
+
+def _bin_records(figure: Histogram) -> Iterator[tuple[str | float, ...]]:
+    yield ("group", "from", "to", "value", "quantity", "quantity_x")
+    edges: list[float] = np.asarray(figure.edges, np.float64).tolist()
+    for g, group in enumerate(np.atleast_2d(np.asarray(figure.counts, np.float64)).tolist()):
+        for left, right, value in zip(edges, edges[1:], group, strict=False):
+            yield (_name(figure.labels, g), left, right, value, figure.y.label, figure.x.label)
+
+
+def _image_records(figure: Image) -> Iterator[tuple[str | float, ...]]:
+    yield ("picture", "row", "column", "value")
+    for k, picture in enumerate(pictures(figure).tolist()):
+        for r, row in enumerate(picture):
+            for c, value in enumerate(row):
+                yield (_name(figure.labels, k), r, c, value)
+
+
+def _exact(value: float) -> str:
+    """All digits of a number, as short as they can be said."""
+    if math.isfinite(value) and value == int(value) and abs(value) < 1e15:
+        return str(int(value))
+    return "" if math.isnan(value) else repr(value)
+
+
+def _harmless(text: str) -> str:
+    if not text.lstrip().startswith(("=", "+", "-", "@")):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return "'" + text
+    return text

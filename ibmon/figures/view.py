@@ -1,0 +1,105 @@
+"""What a view leaves of a figure, for every renderer alike."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .figure import Line, Trajectory, View
+
+LINKS = 9
+"""Epochs whose points a plane links through the layers."""
+
+
+def chosen(labels: Sequence[str], view: View) -> list[int]:
+    """Indices of the series a view keeps."""
+    words = [word.casefold() for word in view.only if word]
+    return [i for i, label in enumerate(labels) if not words or any(word in label.casefold() for word in words)]
+
+
+def shown_points(trajectory: Trajectory, view: View) -> np.ndarray:
+    """Indices of the points of a trajectory that a view shows."""
+    known = np.isfinite(trajectory.x) & np.isfinite(trajectory.y)
+    return np.flatnonzero(known if view.until is None else known & (trajectory.step <= view.until))
+
+
+def shown_length(line: Line, view: View) -> int:
+    """How many points of a line lie before the step at which a view ends."""
+    if view.until is None or line.step is None:
+        return len(line.x)
+    return int(np.searchsorted(line.step, view.until, side="right"))
+
+
+def hues(lines: Sequence[Line]) -> list[int]:
+    """A number for the colour of each line: one a group, and one for each line without a group."""
+    seen: dict[tuple[str, int], int] = {}
+    return [
+        seen.setdefault(("group", line.group) if line.group is not None else ("line", i), len(seen))
+        for i, line in enumerate(lines)
+    ]
+
+
+def smoothed(values: np.ndarray, width: int) -> np.ndarray:
+    """The running mean over ``width`` neighbours, of those that are finite; what is not finite stays as it is."""
+    if width <= 1 or not len(values):
+        return values
+    finite = np.isfinite(values)
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = _running_sum(np.where(finite, values, 0.0), width)
+        count = _running_sum(finite.astype(np.float64), width)
+        return np.where(finite, total / np.maximum(np.rint(count), 1.0), values)
+
+
+def _running_sum(values: np.ndarray, width: int) -> np.ndarray:
+    width = min(width, 2 * len(values) - 1)
+    start = (width - 1) // 2
+    return np.convolve(values, np.ones(width), "full")[start : start + len(values)]
+
+
+def log_part(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Where values lie between ``low`` and ``high`` on a logarithmic scale, from 0 to 1; 0 for what is not positive."""
+    if not 0 < low < high:
+        return np.ones(values.shape)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        part = np.log(np.maximum(values, low) / low) / np.log(high / low)
+    return np.clip(np.nan_to_num(part), 0.0, 1.0)
+
+
+def positive_range(values: np.ndarray) -> tuple[float, float]:
+    """The least and the largest positive finite value; zeros where there is none."""
+    kept = values[np.isfinite(values) & (values > 0)]
+    return (float(kept.min()), float(kept.max())) if kept.size else (0.0, 0.0)
+
+
+def linked(steps: Sequence[np.ndarray]) -> list[float]:
+    """About ``LINKS`` of all steps, spaced as the measurements are, with the first and the last."""
+    every = np.unique(np.concatenate(steps)) if steps else np.zeros(0)
+    if not len(every):
+        return []
+    kept = np.unique(np.rint(np.linspace(0, len(every) - 1, min(LINKS, len(every)))).astype(np.intp))
+    return every[kept].tolist()
+
+
+def short_labels(labels: Sequence[str], width: int = 2) -> list[str]:
+    """A mark of at most ``width`` characters for each label: what tells them apart, else their numbers."""
+    marks = list(labels)
+    if len(labels) > 1:
+        common = 0
+        while all(len(label) > common and label[common] == labels[0][common] for label in labels):
+            common += 1
+        while common and labels[0][common - 1].isdigit():
+            common -= 1
+        marks = [label[common:].strip(" _-.:/") for label in labels]
+    if all(0 < len(mark) <= width for mark in marks) and len(set(marks)) == len(marks):
+        return marks
+    return [str(i + 1) for i in range(len(labels))]
+
+
+def number(value: float, digits: int = 4) -> str:
+    """A value for people: few digits, a dash where there is none."""
+    return f"{value:.{digits}g}" if math.isfinite(value) else "–"

@@ -1,0 +1,246 @@
+"""What charts with two axes have in common: margins, ticks, grid, references, labels that keep out of each other's way."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ibmon.figures.ticks import ticks
+
+from .canvas import Canvas, CellGrid, shorten
+from .scales import Frame
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ibmon.figures.figure import Axis, Reference, Scale
+
+    from .palette import Palette
+
+EMPTY = "no measurement yet"
+SMALLEST = (20, 6)
+"""Columns and rows below which a chart shows its title only."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chart:
+    """A drawn figure and the frame to hold for the next drawing of it."""
+
+    grid: CellGrid
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What both axes show."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+    x_scale: Scale
+    y_scale: Scale
+
+
+@dataclass(slots=True)
+class Header:
+    """The row above the plot area: the label of the y axis at the left, pieces of a legend at the right."""
+
+    pieces: list[list[tuple[str, int]]] = field(default_factory=list[list[tuple[str, int]]])
+
+    def add(self, *parts: tuple[str, int]) -> None:
+        """A piece of one or several coloured parts; the first pieces are the most important ones."""
+        self.pieces.append(list(parts))
+
+    def draw(self, canvas: Canvas, start: int) -> None:
+        """Draws as many pieces as there is room for right of column ``start``."""
+        room = canvas.columns - start
+        kept: list[list[tuple[str, int]]] = []
+        for piece in self.pieces:
+            width = sum(len(text) for text, _ in piece) + 2
+            if width <= room:
+                kept.append(piece)
+                room -= width
+            elif room > 2 and piece is not self.pieces[0]:
+                kept.append([("…", piece[0][1])])
+                break
+        column = canvas.columns - sum(sum(len(text) for text, _ in piece) for piece in kept) - 2 * max(len(kept) - 1, 0)
+        for piece in kept:
+            for text, colour in piece:
+                canvas.text(column, 0, text, colour)
+                column += len(text)
+            column += 2
+
+
+def layout(columns: int, rows: int, limits: Limits, palette: Palette, *, margin: int = 1) -> Frame:
+    """The frame of a chart with a header, two rows for the x axis and ``margin`` columns free at the right."""
+    height = max(1, rows - 3)
+    width = max((len(label) for _, label in _y_ticks(limits, height, palette)), default=0)
+    left = min(width + 1, columns // 3)
+    return Frame(
+        x_limits=limits.x,
+        y_limits=limits.y,
+        x_scale=limits.x_scale,
+        y_scale=limits.y_scale,
+        left=left + 1,
+        top=1,
+        width=max(1, columns - left - 1 - margin),
+        height=height,
+    )
+
+
+def _y_ticks(limits: Limits, height: int, palette: Palette) -> list[tuple[float, str]]:
+    count = max(1, min(6, height // 3))
+    return ticks(*limits.y, limits.y_scale, count, ascii_only=palette.ascii)
+
+
+def _x_ticks(frame: Frame, palette: Palette) -> list[tuple[float, str]]:
+    """As many ticks as have room beside each other."""
+    chosen: list[tuple[float, str]] = []
+    for count in range(max(1, min(8, frame.width // 8)), 0, -1):
+        chosen = ticks(*frame.x_limits, frame.x_scale, count, ascii_only=palette.ascii)
+        if sum(len(label) + 3 for _, label in chosen) <= frame.width:
+            break
+    return chosen
+
+
+def draw_axes(canvas: Canvas, frame: Frame, x: Axis, y: Axis, palette: Palette, header: Header) -> None:
+    """Axis lines, ticks, labels and the dotted grid; the grid only where nothing was drawn before."""
+    line, text = palette.role("axis"), palette.role("text")
+    vertical, tick_y, corner, horizontal, tick_x = "|++-+" if palette.ascii else "│┤└─┬"
+    box = frame.box
+    for row in range(box.top, box.bottom):
+        canvas.text(box.left - 1, row, vertical, line)
+    canvas.text(box.left - 1, box.bottom, corner + horizontal * box.width, line)
+
+    grid = np.zeros((canvas.rows, canvas.columns), np.bool_)
+    limits = Limits(frame.x_limits, frame.y_limits, frame.x_scale, frame.y_scale)
+    for value, label in _y_ticks(limits, box.height, palette):
+        row = frame.row(value)
+        if row is None:
+            continue
+        canvas.text(box.left - 1, row, tick_y, line)
+        short = shorten(label, box.left - 1)
+        canvas.text(box.left - 1 - len(short), row, short, text)
+        grid[row, box.left + 3 : box.right : 4] = True
+
+    free = 0
+    for value, label in _x_ticks(frame, palette):
+        column = frame.column(value)
+        if column is None:
+            continue
+        canvas.text(column, box.bottom, tick_x, line)
+        start = max(0, min(column - len(label) // 2, canvas.columns - len(label)))
+        if start >= free:
+            canvas.text(start, box.bottom + 1, label, text)
+            free = start + len(label) + 1
+    if not palette.ascii:
+        canvas.under(grid, "·", palette.role("grid"))
+
+    name = shorten(x.label if len(x.label) <= box.width - 4 else x.label.split(" [")[0], box.width - 4)
+    if name:
+        canvas.text(box.right - len(name) - 1, box.bottom, f" {name}", text)
+    title = shorten(y.label, canvas.columns - 1)
+    start = min(box.left, canvas.columns - len(title)) if len(title) > canvas.columns - box.left else box.left
+    canvas.text(start, 0, title, text)
+    header.draw(canvas, start + len(title) + 2)
+
+
+def draw_references(canvas: Canvas, frame: Frame, references: Sequence[Reference], palette: Palette) -> None:
+    """Dashed lines behind everything that is drawn, each with its label where there is room."""
+    colour, box = palette.role("reference"), frame.box
+    across, down = ("-", ":") if palette.ascii else ("╌", "╎")
+    for reference in references:
+        cells = np.zeros((canvas.rows, canvas.columns), np.bool_)
+        row = frame.row(reference.value) if reference.axis == "y" else None
+        column = frame.column(reference.value) if reference.axis == "x" else None
+        label = shorten(reference.label, box.width // 2)
+        if row is not None:
+            cells[row, box.left : box.right] = True
+            near = [row + d for d in (-1, 1, 0) if box.top <= row + d < box.bottom]
+            places = [(start, r) for r in near for start in (box.right - len(label) - 1, box.left + 1)]
+        elif column is not None:
+            cells[box.top : box.bottom, column] = True
+            starts = (column + 1, column - len(label))
+            places = [(start, r) for r in (*range(box.bottom - 1, box.top, -1), box.top) for start in starts]
+        else:
+            continue
+        canvas.under(cells, across if row is not None else down, colour)
+        for start, r in places if label else ():
+            if start < box.left or start + len(label) > box.right:
+                continue
+            if (canvas.ch[r, start : start + len(label)] == ord(" ")).all():
+                canvas.text(start, r, label, colour)
+                break
+
+
+def draw_cursor(canvas: Canvas, frame: Frame, x: float, y: float, palette: Palette) -> None:
+    """A crosshair in blank cells, and the point itself inverse."""
+    colour, box = palette.role("text"), frame.box
+    column, row = frame.column(x), frame.row(y)
+    cells = np.zeros((canvas.rows, canvas.columns), np.bool_)
+    if row is not None:
+        cells[row, box.left : box.right] = True
+        canvas.under(cells, "-" if palette.ascii else "─", palette.role("axis"))
+    if column is not None:
+        cells[:] = False
+        cells[box.top : box.bottom, column] = True
+        canvas.under(cells, ":" if palette.ascii else "│", palette.role("axis"))
+    if row is not None and column is not None:
+        mark = "@" if palette.ascii else "◉"
+        if palette.depth == "none":
+            canvas.text(column, row, mark, colour, bold=True)
+        else:
+            canvas.text(column, row, mark, palette.role("ground"), palette.role("strong"), bold=True)
+
+
+def spread(wanted: Sequence[float], low: int, high: int) -> list[int]:
+    """Distinct rows in ``low`` to ``high`` (inclusive), as near to the wanted ones as their order allows.
+
+    There must be at least as many rows as there are wanted.
+    """
+    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
+    placed: list[int] = []
+    for i in order:
+        placed.append(max(low, round(wanted[i]), placed[-1] + 1 if placed else low))
+    limit = high
+    for k in range(len(placed) - 1, -1, -1):
+        placed[k] = min(placed[k], limit)
+        limit = placed[k] - 1
+    # Pull blocks that were only pushed down back up to where their middle belongs.
+    start = 0
+    while start < len(placed):
+        stop = start + 1
+        while stop < len(placed) and placed[stop] == placed[stop - 1] + 1:
+            stop += 1
+        shift = math.floor(sum(wanted[order[k]] - placed[k] for k in range(start, stop)) / (stop - start) + 0.5)
+        floor = placed[start - 1] + 1 if start else low
+        shift = max(min(shift, 0), floor - placed[start])
+        for k in range(start, stop):
+            placed[k] += shift
+        start = stop
+    rows = [0] * len(wanted)
+    for k, i in enumerate(order):
+        rows[i] = placed[k]
+    return rows
+
+
+def title_only(title: str, columns: int, rows: int, palette: Palette) -> Chart:
+    """What is left of a chart that has no room."""
+    canvas = Canvas(columns, rows, ascii_only=palette.ascii)
+    canvas.text(0, 0, shorten(title, columns), palette.role("text"))
+    return Chart(canvas.grid(), blank_frame(columns, rows))
+
+
+def message(text: str, columns: int, rows: int, palette: Palette, frame: Frame | None = None) -> Chart:
+    """One line in the middle of nothing."""
+    canvas = Canvas(columns, rows, ascii_only=palette.ascii)
+    text = shorten(text, columns)
+    canvas.text((columns - len(text)) // 2, rows // 2, text, palette.role("text"))
+    return Chart(canvas.grid(), frame or blank_frame(columns, rows))
+
+
+def blank_frame(columns: int, rows: int) -> Frame:
+    """The frame of what has no axes."""
+    return Frame((0.0, 1.0), (0.0, 1.0), "linear", "linear", 0, 0, max(columns, 1), max(rows, 1))

@@ -1,0 +1,50 @@
+"""Any figure as a grid of cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ibmon.figures.figure import Curves, Figure, Heatmap, Histogram, Image, Plane, Table, View
+
+from .axes import SMALLEST, Chart, message, title_only
+from .curves import draw_curves
+from .heatmap import draw_heatmap, draw_image
+from .histogram import draw_histogram
+from .palette import Palette
+from .plane import draw_plane
+from .tables import draw_table
+
+if TYPE_CHECKING:
+    from .scales import Frame
+
+
+def draw(
+    figure: Figure,
+    columns: int,
+    rows: int,
+    view: View | None = None,
+    palette: Palette | None = None,
+    hold: Frame | None = None,
+) -> Chart:
+    """Draws a figure into a rectangle of cells, without its title; below 20 × 6 cells nothing but its title.
+
+    ``hold`` is the frame of the last drawing of this figure: its limits are used again while the data fit into them, so
+    that axes do not move with every new point.
+    """
+    view, palette = view or View(), palette or Palette()
+    columns, rows = max(columns, 0), max(rows, 0)
+    if columns < SMALLEST[0] or rows < SMALLEST[1]:
+        return title_only(figure.title, columns, rows, palette)
+    if isinstance(figure, Plane):
+        return draw_plane(figure, columns, rows, view, palette, hold)
+    if isinstance(figure, Curves):
+        return draw_curves(figure, columns, rows, view, palette, hold)
+    if isinstance(figure, Heatmap):
+        return draw_heatmap(figure, columns, rows, view, palette, hold)
+    if isinstance(figure, Histogram):
+        return draw_histogram(figure, columns, rows, view, palette, hold)
+    if isinstance(figure, Table):
+        return draw_table(figure, columns, rows, view, palette, hold)
+    if isinstance(figure, Image):
+        return draw_image(figure, columns, rows, view, palette, hold)
+    return message(figure.title, columns, rows, palette)
