@@ -28,8 +28,6 @@ _ABANDONED = 3
 """An analyst that dies so often in a row without a sign of progress is not started again."""
 _HEADER = 1000
 """Bytes that an analyst's log holds before its first result, at most."""
-_children: list[subprocess.Popen[bytes]] = []
-"""Background processes of this process; kept so that they are reaped, never waited for."""
 
 
 def describe_run(*, recipe: str, target: str, **asked: Any) -> RunInfo:
@@ -84,12 +82,12 @@ def start(run: RunDirectory) -> int:
         )
     except OSError as error:
         raise IbmonError(f"The training process could not be started: {error}.") from error
-    _children.append(child)
     deadline = time.monotonic() + 10.0
     while child.poll() is None and time.monotonic() < deadline:
         if locks.holder(run.lock("supervisor")) == child.pid or run.exit_file.exists():
             break
         time.sleep(0.01)
+    _let_go(child)
     return child.pid
 
 
@@ -143,7 +141,7 @@ def undrained(run: RunDirectory) -> bool:
     """Whether snapshots of the run still wait for an analyst on this host."""
     for folder in run.spools():
         with contextlib.suppress(OSError):
-            if any(Path(entry.path, "commit.json").is_file() for entry in os.scandir(folder)):
+            if any((folder / name / "commit.json").is_file() for name in os.listdir(folder)):  # noqa: PTH208
                 return True
     return False
 
@@ -209,8 +207,13 @@ def resume_analysis(run: RunDirectory) -> bool:
     info = run.info()
     if not undrained(run) or locks.holder(run.lock("analyst")) is not None or not status(run, info).over:
         return False
-    _children.append(start_analyst(run, info.analyst_device))
+    _let_go(start_analyst(run, info.analyst_device))
     return True
+
+
+def _let_go(child: subprocess.Popen[bytes]) -> None:
+    """A process that is meant to outlive this one: without an exit code Python would complain that it still runs."""
+    child.returncode = 0
 
 
 def stop(run: RunDirectory) -> None:

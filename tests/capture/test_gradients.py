@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from ibmon.capture.gradients import GradientWindow, evenly
+
+
+def _window(gradients: torch.Tensor, **options: object) -> GradientWindow:
+    """A window over one parameter that is given these gradients (minibatches, *shape)."""
+    parameter = nn.Parameter(torch.ones(gradients.shape[1:], dtype=gradients.dtype))
+    window = GradientWindow({"w": parameter}, **options)
+    for gradient in gradients:
+        parameter.grad = gradient.clone()
+        window.add()
+    return window
+
+
+@given(st.integers(1, 40), st.floats(-1e3, 1e3), st.integers(0, 2**31))
+@settings(max_examples=40, deadline=None)
+def test_statistics_equal_the_textbook(minibatches: int, offset: float, seed: int) -> None:
+    gradients = torch.randn(minibatches, 3, 4, generator=torch.Generator().manual_seed(seed)) + offset
+    statistics = _window(gradients).close()["w"]
+    exact = gradients.double()
+    assert statistics.mean == pytest.approx(float(exact.mean(0).norm()), rel=1e-5)
+    assert statistics.std == pytest.approx(float(exact.std(0, correction=0).norm()), rel=1e-4, abs=1e-6 * (1 + abs(offset)))
+    assert (statistics.count, statistics.size) == (minibatches, 12)
+    assert statistics.norm == pytest.approx(12**0.5)
+
+
+def test_a_full_batch_has_exactly_no_noise() -> None:
+    gradient = torch.randn(5, 7) * 1e3
+    assert _window(gradient.expand(20, 5, 7)).close()["w"].std == 0.0
+
+
+def test_the_published_values_are_reproduced() -> None:
+    oracle = Path(os.environ.get("IBMON_ORACLE") or Path(__file__).parents[3] / "shared" / "oracle")
+    if not oracle.is_dir():
+        pytest.skip(f"no oracle values in {oracle}: set IBMON_ORACLE to run this")
+    stored = np.load(oracle / "information_plane" / "gradients.npz")
+    layers = sorted(name for name in stored.files if name.startswith("grad_layer"))
+    assert layers
+    for number, name in enumerate(layers):
+        for epoch, gradients in enumerate(stored[name]):
+            statistics = _window(torch.from_numpy(np.asarray(gradients))).close()["w"]
+            assert statistics.mean == pytest.approx(float(stored["ibsgd_gradmean"][number, epoch]), rel=1e-5)
+            assert statistics.std == pytest.approx(float(stored["ibsgd_gradstd"][number, epoch]), rel=1e-5)
+
+
+def test_what_is_not_finite_is_counted_and_not_averaged() -> None:
+    good = torch.randn(6, 4)
+    bad = torch.full((1, 4), float("nan"))
+    for order in (torch.cat([good, bad]), torch.cat([bad, good])):
+        statistics = _window(order).close()["w"]
+        assert (statistics.count, statistics.nonfinite) == (6, 1)
+        assert statistics.mean == pytest.approx(float(good.mean(0).norm()), rel=1e-5)
+
+
+def test_scaled_gradients_are_divided_by_the_scale() -> None:
+    parameter = nn.Parameter(torch.zeros(3))
+    window = GradientWindow({"w": parameter})
+    parameter.grad = torch.tensor([2.0, 4.0, 4.0]) * 1024
+    window.add(torch.tensor(1024.0))
+    assert window.close()["w"].mean == pytest.approx(6.0)
+
+
+def test_a_parameter_without_gradient_took_no_part() -> None:
+    used, other, never = (nn.Parameter(torch.zeros(2)) for _ in range(3))
+    window = GradientWindow({"used": used, "other": other, "never": never})
+    used.grad = torch.ones(2)
+    window.add()
+    other.grad = torch.ones(2)
+    window.add()
+    statistics = window.close()
+    assert statistics.keys() == {"used", "other"}
+    assert statistics["other"].mean == pytest.approx(0.5 * 2**0.5)
+    assert not window.empty
+
+
+def test_no_gradient_at_all_is_noticed() -> None:
+    window = GradientWindow({"w": nn.Parameter(torch.zeros(2))})
+    window.add()
+    assert window.empty
+    assert window.close() == {}
+
+
+def test_replicas_are_kept_apart() -> None:
+    gradients = torch.randn(9, 3, 2, 5)
+    together = _window(gradients, replicas=3).close()["w"]
+    for r in range(3):
+        single = _window(gradients[:, r]).close()["w"]
+        assert float(torch.as_tensor(together.mean)[r]) == pytest.approx(float(single.mean), rel=1e-5)
+        assert float(torch.as_tensor(together.std)[r]) == pytest.approx(float(single.std), rel=1e-5)
+    assert together.size == 10
+
+
+def test_half_precision_is_squared_in_full() -> None:
+    gradients = torch.full((4, 10), 3000.0, dtype=torch.float16)
+    assert _window(gradients).close()["w"].mean == pytest.approx(3000 * 10**0.5, rel=1e-3)
+
+
+@given(st.integers(1, 500), st.integers(1, 64))
+def test_minibatches_are_spread_evenly_over_the_window(total: int, most: int) -> None:
+    chosen = [i for i in range(total) if evenly(i, total, most)]
+    assert len(chosen) == min(total, most)
+    gaps = np.diff(chosen)
+    assert len(gaps) == 0 or gaps.max() - gaps.min() <= 1
