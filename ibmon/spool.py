@@ -1,8 +1,8 @@
 """The queue between the trainer and the analyst: bounded, durable, and safe against the death of either side.
 
-A snapshot is a *group*, a folder ``<segment>-<seq>`` with one safetensors file a tensor and ``commit.json`` last. A group
-without its commit file does not exist for the reader. All writing happens on a thread of its own; what does not fit is dropped
-whole and said.
+A snapshot is a *group*, a folder ``<segment>-<seq>`` with its tensors in one safetensors file (read one by one: memory holds
+a layer at a time) and ``commit.json`` last. A group without its commit file does not exist for the reader. All writing
+happens on a thread of its own; what does not fit is dropped whole and said.
 """
 
 from __future__ import annotations
@@ -32,16 +32,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _GROUP = re.compile(r"(\d{1,9})-(\d{1,12})")
+TENSORS, MASK = "tensors.safetensors", ".mask"
 _PENDING = 4
 """Groups that may wait in memory for the writer."""
 
 
 class Part(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One activation of a group: where it lies and what its axes are."""
+    """One activation of a group: its key in the file and what its axes are."""
 
     role: str
     name: str
-    file: str
+    key: str
     axes: tuple[str, ...]
 
 
@@ -93,17 +94,17 @@ def write_group(folder: Path, segment: int, seq: int, snapshot: Snapshot) -> Pat
     try:
         group.mkdir(parents=True)
         parts: list[Part] = []
+        tensors: dict[str, Tensor] = {}
         for number, (role, name, activation) in enumerate(_activations(snapshot)):
-            file = f"{number:04d}.safetensors"
-            tensors = {"values": activation.values.contiguous()}
+            key = f"{number:04d}"
+            tensors[key] = activation.values
             if activation.mask is not None:
-                tensors["mask"] = activation.mask.contiguous()
-            try:
-                save_tensors(tensors, group / f".{file}.tmp")
-            except SafetensorError as error:  # it hides ENOSPC in its text
-                raise OSError(str(error)) from error
-            (group / f".{file}.tmp").rename(group / file)
-            parts.append(Part(role, name, file, activation.axes))
+                tensors[key + MASK] = activation.mask
+            parts.append(Part(role, name, key, activation.axes))
+        try:
+            save_tensors(_apart(tensors), group / TENSORS)
+        except SafetensorError as error:  # it hides ENOSPC in its text
+            raise OSError(str(error)) from error
         gradients = {
             name: Gradient(_listed(g.mean), _listed(g.std), _listed(g.norm), g.count, g.size, g.nonfinite)
             for name, g in snapshot.gradients.items()
@@ -152,8 +153,6 @@ def read_group(group: Group, static: Callable[[str], StaticData], device: str = 
             commit = msgspec.json.decode(file.read(), type=Commit)
     except (OSError, msgspec.MsgspecError, ValueError) as error:
         raise IbmonError(f"the snapshot {group.folder.name} is damaged: {error}") from error
-    if any(not BARE_NAME.fullmatch(p.file) for p in commit.parts):
-        raise IbmonError(f"the snapshot {group.folder.name} names a file outside itself")
     fixed = static(commit.evaluation)
 
     def parts(role: str) -> _Parts:
@@ -192,8 +191,16 @@ class _Parts(Mapping[str, Activation]):
 
     def __getitem__(self, name: str) -> Activation:
         part = self._parts[name]
-        tensors = {k: t.to(self._device) for k, t in _read_tensors(self._folder / part.file).items()}
-        return Activation(tensors["values"], part.axes, tensors.get("mask"))
+        path = self._folder / TENSORS
+        try:
+            open_regular(path).close()
+            with safe_open(path, "pt") as file:
+                values = file.get_tensor(part.key).to(self._device)
+                masked = part.key + MASK in file.keys()  # noqa: SIM118
+                mask = file.get_tensor(part.key + MASK).to(self._device) if masked else None
+            return Activation(values, part.axes, mask)
+        except (OSError, SafetensorError, ValueError) as error:
+            raise IbmonError(f"the layer {name!r} of the snapshot {self._folder.name} cannot be read: {error}") from error
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._parts)
@@ -214,18 +221,18 @@ class StaticData:
 def write_static(folder: Path, name: str, data: StaticData) -> None:
     """Write the fixed part of an evaluation set. Raises OSError."""
     folder.mkdir(exist_ok=True)
-    tensors = {f"target.{task}": labels.contiguous() for task, labels in data.targets.items()}
+    tensors = {f"target.{task}": labels for task, labels in data.targets.items()}
     axes = ""
     if data.identity is not None:
         tensors["identity"] = data.identity
     if data.inputs is not None:
         axes = ",".join(data.inputs.axes)
-        tensors["inputs"] = data.inputs.values.contiguous()
+        tensors["inputs"] = data.inputs.values
         if data.inputs.mask is not None:
-            tensors["mask"] = data.inputs.mask.contiguous()
+            tensors["mask"] = data.inputs.mask
     file = folder / f".{name}.tmp"
     try:
-        save_tensors(tensors, file, metadata={"axes": axes})
+        save_tensors(_apart(tensors), file, metadata={"axes": axes})
     except SafetensorError as error:
         raise OSError(str(error)) from error
     file.rename(folder / f"{name}.safetensors")
@@ -333,6 +340,17 @@ def _activations(snapshot: Snapshot) -> Iterator[tuple[str, str, Activation]]:
         yield "output", "output", snapshot.outputs
     for name, activation in snapshot.probes.items():
         yield "probe", name, activation
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors with memory of their own each, as the file format wants it: layers may share a mask, or one tensor."""
+    seen: set[int] = set()
+    out: dict[str, Tensor] = {}
+    for key, tensor in tensors.items():
+        storage = tensor.untyped_storage().data_ptr()
+        out[key] = tensor.clone(memory_format=torch.contiguous_format) if storage in seen else tensor.contiguous()
+        seen.add(storage)
+    return out
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ than the noise; full batches give exactly zero. Nothing is read back from the de
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ foreach_norm, foreach_sub = _torch._foreach_norm, _torch._foreach_sub
 class GradientWindow:
     """Accumulates the gradients of named parameters; ``replicas`` says that their first dimension is one of networks."""
 
-    parameters: dict[str, Tensor]
+    parameters: Mapping[str, Tensor]
     replicas: int | None = None
     count: int = 0
     nonfinite: int | Tensor = 0

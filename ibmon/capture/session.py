@@ -37,13 +37,11 @@ from ibmon.spool import SpoolWriter, next_seq
 if TYPE_CHECKING:
     from ibmon.tensors import Snapshot
 
-CONTROL_SECONDS = 0.5
-
 
 class Session:
     """One segment of a run: opened once by the Monitor of the process that trains."""
 
-    def __init__(self, run: RunDirectory, info: RunInfo, device: str) -> None:
+    def __init__(self, run: RunDirectory, info: RunInfo) -> None:
         self.run, self.info = run, info
         path, self.segment = run.new_log("trainer")
         self._log = LogWriter(path)
@@ -58,7 +56,7 @@ class Session:
                 ibmon=ibmon.__version__,
                 python=platform.python_version(),
                 torch=str(torch.__version__),
-                device=device,
+                device=info.device,
                 spool=outside,
             )
         )
@@ -66,14 +64,13 @@ class Session:
         first = next_seq([folder, *run.spools(), run.snapshots], _last_seq(run))
         bound = info.spool_bytes or default_bound(folder)
         self.spool = SpoolWriter(folder, self.segment, first, bound, self._captured, self._dropped)
-        self._looked = 0.0
         self._closing = threading.Event()
         self._analyst: launch.Analyst | None = None
         self._keeper = threading.Thread(target=self._keep, name="ibmon-keeper", daemon=True)
         self._keeper.start()
 
     @classmethod
-    def open(cls, device: str) -> Session | None:
+    def open(cls) -> Session | None:
         """The session of this process: of the run that the launcher made, else of a new one.
 
         None when another process of the run already has it (a data-loader worker, another rank). Raises IbmonError when no run
@@ -91,7 +88,7 @@ class Session:
             # Children of this process (workers, torchrun) must not each make a run of their own.
             os.environ[launch.RUN_VARIABLE] = str(run.path.resolve())
             print(f"ibmon: watch this run with: ibmon watch {run.path}", file=sys.stderr)
-        return cls(run, run.info(), device)
+        return cls(run, run.info())
 
     def append(self, record: AnyRecord) -> None:
         """Log a record, stamped with the time. A full disk is said once on stderr and never raised."""
@@ -137,11 +134,7 @@ class Session:
         self._analyst.keep(self.notice)
 
     def commands(self) -> set[str]:
-        """Commands left for this trainer since the last look; looks at most twice a second."""
-        now = time.monotonic()
-        if now - self._looked < CONTROL_SECONDS:
-            return set()
-        self._looked = now
+        """Commands left for this trainer since the last look."""
         found: set[str] = set()
         with contextlib.suppress(OSError):
             for entry in os.scandir(self.run.control):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ibmon.launch import resume_analysis, stop
+from ibmon.launch import Analyst, stop, undrained
 from ibmon.runs.directory import RunDirectory, Status, status
 from ibmon.runs.history import History, HistoryReader
 
@@ -27,18 +27,13 @@ def follow(run: RunDirectory) -> int:
     The first Ctrl-C or SIGTERM asks the training to stop after its step; the second leaves it alone in the background.
     """
     console = Console(stderr=True, highlight=False, markup=False)
-    asked = _stop_on_signal(run, console)
-    reader = HistoryReader(run)
+    look = _Look(run, _stop_on_signal(run, console))
     console.print(f"{run.path}  (watch it: ibmon watch {run.id})")
-    if console.is_terminal:
-        final = _with_bar(run, reader, console, asked)
-    else:
-        final = _with_lines(run, reader, console, asked)
-    if final is None:
+    (_with_bar if console.is_terminal else _with_lines)(look, console)
+    if look.asked.times > 1:
         console.print(f"The training goes on in the background: ibmon watch {run.id}")
         return 0
-    reader.poll()
-    return _farewell(run, final, reader.history(), console)
+    return _farewell(run, look.now, look.history, console)
 
 
 class _Asked:
@@ -61,19 +56,31 @@ def _stop_on_signal(run: RunDirectory, console: Console) -> _Asked:
     return asked
 
 
-def _step(run: RunDirectory, reader: HistoryReader, asked: _Asked) -> Status | None:
-    """One look; None when the user left. The status is over only once the analysis is, too."""
-    reader.poll()
-    now = status(run, reader.info)
-    if asked.times > 1:
-        return None
-    if now.over and not now.analysing:
-        resume_analysis(run)
-        now = status(run, reader.info)
-    return now
+class _Look:
+    """What a loop over a run needs to know at each turn."""
+
+    def __init__(self, run: RunDirectory, asked: _Asked) -> None:
+        self.run, self.asked = run, asked
+        self.reader = HistoryReader(run)
+        self.now = status(run, self.reader.info)
+        self._analyst = Analyst(run, self.reader.info.analyst_device)
+
+    def go_on(self) -> bool:
+        """Look again; False once the training is over and all that it captured is measured, or the user left."""
+        self.now = status(self.run, self.reader.info)
+        waiting = undrained(self.run)
+        if self.now.over and waiting:
+            self._analyst.keep(lambda text, level: None)
+        self.reader.poll()
+        measured = not self.now.analysing and (not waiting or self._analyst.given_up)
+        return self.asked.times < 2 and not (self.now.over and measured)
+
+    @property
+    def history(self) -> History:
+        return self.reader.history()
 
 
-def _with_bar(run: RunDirectory, reader: HistoryReader, console: Console, asked: _Asked) -> Status | None:
+def _with_bar(look: _Look, console: Console) -> None:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -84,34 +91,28 @@ def _with_bar(run: RunDirectory, reader: HistoryReader, console: Console, asked:
     with Progress(*columns, console=console, transient=True) as bar:
         training = bar.add_task("training", total=None, words="")
         analysis: TaskID | None = None
-        while (now := _step(run, reader, asked)) is not None:
-            history = reader.history()
+        while look.go_on():
+            history = look.history
             done, total = _position(history)
             bar.update(training, completed=done, total=total, words=_words(history))
-            if now.over and analysis is None:
-                bar.update(training, visible=False)
-                analysis = bar.add_task("analysing", total=history.captured, words="")
-            if analysis is not None:
+            if look.now.over:
+                if analysis is None:
+                    bar.update(training, visible=False)
+                    analysis = bar.add_task("analysing", total=history.captured, words="")
                 bar.update(analysis, completed=history.measured, total=history.captured)
-            if now.over and not now.analysing:
-                return now
             time.sleep(0.25)
-    return None
 
 
-def _with_lines(run: RunDirectory, reader: HistoryReader, console: Console, asked: _Asked) -> Status | None:
+def _with_lines(look: _Look, console: Console) -> None:
     said = 0.0
-    while (now := _step(run, reader, asked)) is not None:
-        if now.over and not now.analysing:
-            return now
-        if time.monotonic() - said > LINE_SECONDS and (history := reader.history()).progress is not None:
+    while look.go_on():
+        if time.monotonic() - said > LINE_SECONDS and (history := look.history).progress is not None:
             said = time.monotonic()
             done, total = _position(history)
             console.print(
                 f"{done:g}/{total or '?'} {_words(history)}; {history.measured} of {history.captured} snapshots measured"
             )
         time.sleep(0.25)
-    return None
 
 
 def _position(history: History) -> tuple[float, int | None]:

@@ -17,8 +17,22 @@ if TYPE_CHECKING:
 
     from .target import Target
 
-VALUED = {"-e", "--estimator", "-a", "--analysis", "--device", "--schedule", "--name", "--group", "--note", "--screen"}
-VALUED |= {"--budget", "--max-samples", "--spool-bytes", "--analyst-device"}
+VALUED = {
+    "-e",
+    "--estimator",
+    "-a",
+    "--analysis",
+    "--device",
+    "--schedule",
+    "--name",
+    "--group",
+    "--note",
+    "--screen",
+    "--budget",
+    "--max-samples",
+    "--spool-bytes",
+    "--analyst-device",
+}
 """Options of ibmon's own that take a value: what follows them is not the target."""
 
 Asked = dict[str, Any]

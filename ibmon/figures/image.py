@@ -150,7 +150,12 @@ def _remarks(figure: Figure, view: View) -> list[str]:
         told = all(t.label.endswith(marks[i]) for i, t in kept)
         names = "" if told else ", ".join(f"{marks[i]} {t.label}" for i, t in kept)
         hollow = any(t.hollow is not None and bool(t.hollow[shown_points(t, view)].any()) for _, t in kept)
-        return [names, "open markers: saturated estimates" if hollow else ""]
+        bounded = any(bound is not None and bool(np.isfinite(bound).any()) for _, t in kept for bound in (t.x_lower, t.y_lower))
+        return [
+            names,
+            "open markers: saturated estimates" if hollow else "",
+            "grey bars: bounds at the newest points" if bounded else "",
+        ]
     if isinstance(figure, Curves):
         scales = view.x_scale or figure.x.scale, view.y_scale or figure.y.scale
         lost = 0
@@ -285,7 +290,7 @@ def _points(axes: Axes, t: Trajectory, k: np.ndarray, colours: np.ndarray, *, fa
                 continue
             x = [low[at], high[at]] if along == "x" else [t.x[at]] * 2
             y = [low[at], high[at]] if along == "y" else [t.y[at]] * 2
-            axes.plot(x, y, color=colours[j], lw=0.6, alpha=0.8, zorder=1.8)
+            axes.plot(x, y, color=_FAINT, lw=0.6, alpha=0.8, zorder=0.8)
 
 
 def _heads(drawing: Drawing, axes: Axes, figure: Plane, paths: Sequence[tuple[int, Trajectory, np.ndarray]], view: View) -> None:

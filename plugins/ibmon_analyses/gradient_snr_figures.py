@@ -16,7 +16,7 @@ def figures(history: History) -> list[Figure]:
     counts = _weights(history, "gradient minibatches")
     k = counts[0].value.astype(float) if counts else np.empty(0)
     typical = int(np.median(k)) if len(k) else 0
-    note = f"weights; {typical} minibatches a window" if typical else "weights"
+    note = f"weights; {typical} minibatches a window; pure noise: the floor for independently drawn minibatches" if typical else "weights"
     lines = [_line(s) for s in snr]
     if len(k):
         floor = np.divide(1.0, np.sqrt(k - 1), out=np.full(len(k), np.nan), where=k > 1)
@@ -46,7 +46,7 @@ def figures(history: History) -> list[Figure]:
             name="gradient-norms",
             title="gradient mean (solid) and std (dashed)",
             screen="gradients",
-            note=note + "; divided by ‖W‖",
+            note=f"weights, divided by ‖W‖; {typical} minibatches a window",
             x=x,
             y=Axis(label="‖·‖ / ‖W‖", scale="log"),
             lines=tuple(pairs),

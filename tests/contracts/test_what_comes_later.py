@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support import history_of
 from torch import nn
 
 import ibmon
@@ -16,6 +15,7 @@ from ibmon import Activation, EvaluationSet, Monitor, Plane
 from ibmon.figures.build import build_figures
 from ibmon.records import UsageError
 from ibmon.runs.directory import RunDirectory
+from support import history_of
 
 Measured = Callable[..., RunDirectory]
 EXACT = ("binning:width=0.5",)
@@ -160,7 +160,8 @@ from ibmon import AnalysisSpec, Measurement, hookimpl
 
 @hookimpl
 def ibmon_analyses():
-    yield AnalysisSpec(name="probing", target="ibmon_probing:Probing", requires=("probe:saliency", "probe:ablation"), per_estimator=False)
+    needs = ("probe:saliency", "probe:ablation")
+    yield AnalysisSpec(name="probing", target="ibmon_probing:Probing", requires=needs, per_estimator=False)
 
 @dataclass(frozen=True)
 class Probing:
@@ -238,10 +239,9 @@ def test_a_third_party_analysis_measures_and_draws_and_a_broken_one_harms_nobody
 
 
 def test_figures_that_fail_are_one_sentence_and_the_others_are_drawn(measured: Measured, toy_plugin: Path) -> None:
-    from support import written
-
     from ibmon.records import Result, Value
     from ibmon.registry import discover
+    from support import written
 
     run = measured(_plain)
     line = Result(segment=1, seq=99, job="explodes", step=0, evaluation="all", values=[Value(quantity="q", value=1.0)])
@@ -251,7 +251,9 @@ def test_figures_that_fail_are_one_sentence_and_the_others_are_drawn(measured: M
     assert "spread" in {f.name for f in figures}
 
 
-def test_what_an_absent_plugin_measured_is_still_drawn(measured: Measured, toy_plugin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_an_absent_plugin_measured_is_still_drawn(
+    measured: Measured, toy_plugin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from ibmon.registry import discover
 
     run = measured(_plain)

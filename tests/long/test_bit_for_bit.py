@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import torch
-from support import finished, history_of, wait_for
 
 from ibmon.runs.directory import find_runs
+from support import finished, history_of, wait_for
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 pytestmark = pytest.mark.long

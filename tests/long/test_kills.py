@@ -9,13 +9,13 @@ import time
 from collections import Counter
 
 import pytest
-from support import finished, history_of, started, wait_for
 
 from ibmon.records import Result
 from ibmon.runs import locks
 from ibmon.runs.directory import RunDirectory, status
 from ibmon.runs.history import History
 from ibmon.runs.log import LogReader
+from support import finished, history_of, started, wait_for
 
 pytestmark = pytest.mark.long
 EPOCHS = 400
@@ -65,8 +65,10 @@ def test_killing_the_analyst_again_and_again_loses_and_doubles_nothing(
             moment = time.monotonic() + rng.uniform(0.0, 1.5)
             # Not twice in the same job: that is how a plugin that kills the process would look.
             wait_for(
-                lambda seen=before, when=moment: finished(run)
-                or (time.monotonic() > when and sum(p.stat().st_size for p in run.logs("analyst")) > seen + 4000),
+                lambda seen=before, when=moment: (
+                    finished(run)
+                    or (time.monotonic() > when and sum(p.stat().st_size for p in run.logs("analyst")) > seen + 4000)
+                ),
                 60,
             )
             if locks.holder(run.lock("analyst")) == pid:

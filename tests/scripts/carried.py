@@ -1,4 +1,4 @@
-"""A script not written for ibmon: an LSTM that carries its state between batches, truncated backpropagation, numpy's random numbers."""
+"""A script not written for ibmon: an LSTM that carries its state between batches, and numpy's random numbers."""
 
 import random
 import sys

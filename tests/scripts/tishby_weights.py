@@ -4,6 +4,7 @@ import sys
 from contextlib import nullcontext
 
 import torch
+
 from ibmon_recipes import tishby
 
 

@@ -1,0 +1,120 @@
+"""What the monitor costs the training: ``python benchmarks/overhead.py [--repeats 5]``.
+
+The same training (the 12-bit network of the recipe ``tishby``, one thread) without and with a monitor, alternating in one go. CPU
+seconds are those of the training process alone; the analyst runs beside it as it does in real use, on the same cores. Prints a
+Markdown table of medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+UPDATES = 7  # minibatches in an epoch of the recipe
+
+CASES = {
+    "no monitor": None,
+    "armed, no snapshot due": "at:1000000000steps",
+    "K = 100 steps": "every:100steps",
+    "K = 10 steps": "every:10steps",
+    "K = 1 step": "every:1steps",
+    "default schedule": "",
+}
+
+
+def train(schedule: str | None, epochs: int, analyst: bool) -> dict[str, float]:
+    """One training in this process; returns wall and CPU seconds of the loop, without imports and set-up."""
+    import torch
+
+    from ibmon_recipes import tishby
+
+    clock: dict[str, float] = {}
+
+    def begin() -> None:
+        clock.update(wall=time.perf_counter(), cpu=time.process_time())
+
+    class Nothing:
+        device = torch.device("cpu")
+
+        def watch(self, *_: object, **__: object) -> None:
+            begin()
+
+        def epochs(self, n: int, **_: object) -> range:
+            return range(n)
+
+        def step(self, loss: object) -> None: ...
+
+        def log(self, name: str, **_: object) -> None: ...
+
+    if schedule is None:
+        tishby.train(Nothing(), epochs=epochs)  # type: ignore[arg-type]
+        overhead = captured = 0.0
+    else:
+        import ibmon
+        from ibmon.capture.session import Session
+
+        if not analyst:
+            Session.start_analyst = lambda self: None  # type: ignore[method-assign]
+
+        class Timed(ibmon.Monitor):
+            def watch(self, *arguments: object, **options: object) -> None:
+                super().watch(*arguments, **{**options, "schedule": schedule or None})  # type: ignore[arg-type]
+                begin()
+
+        monitor = Timed()
+        tishby.train(monitor, epochs=epochs)
+        assert monitor._watching is not None
+        overhead = monitor._watching.governor.overhead
+        captured = float(monitor._watching.session.spool.seq)
+    used = {"wall": time.perf_counter() - clock["wall"], "cpu": time.process_time() - clock["cpu"]}
+    if schedule is not None:
+        monitor.close()
+    return {**used, "said": overhead, "captured": captured}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=1000)
+    parser.add_argument("--without-analyst", action="store_true", help="measure the training process alone")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one is not None:
+        print("RESULT", json.dumps(train(json.loads(arguments.one), arguments.epochs, not arguments.without_analyst)))
+        return
+    measured: dict[str, list[dict[str, float]]] = {name: [] for name in CASES}
+    for _ in range(arguments.repeats):
+        for name, schedule in CASES.items():
+            with tempfile.TemporaryDirectory() as runs:
+                command = [sys.executable, __file__, "--one", json.dumps(schedule), "--epochs", str(arguments.epochs)]
+                command += ["--without-analyst"] if arguments.without_analyst else []
+                done = subprocess.run(
+                    command,
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                    env={**os.environ, "IBMON_RUNS": runs, "IBMON_DEVICE": "cpu"},
+                )
+                measured[name].append(json.loads(done.stdout.rpartition("RESULT")[2]))
+                subprocess.run(["pkill", "-f", runs], check=False)  # the analyst of this case must not share cores with the next
+    base = {key: statistics.median(r[key] for r in measured["no monitor"]) for key in ("wall", "cpu")}
+    print(f"{arguments.epochs} epochs of {UPDATES} updates, medians of {arguments.repeats}\n")
+    print("| | snapshots | wall s | CPU s | wall % | CPU % | says itself % |")
+    print("|:--|--:|--:|--:|--:|--:|--:|")
+    for name, results in measured.items():
+        middle = {key: statistics.median(r[key] for r in results) for key in results[0]}
+        more = {key: 100 * (middle[key] / base[key] - 1) for key in base}
+        print(
+            f"| {name} | {middle['captured']:.0f} | {middle['wall']:.2f} | {middle['cpu']:.2f} | "
+            f"{more['wall']:+.1f} | {more['cpu']:+.1f} | {100 * middle['said']:.1f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""What the Monitor does with its session: say what is watched, take snapshots, report. Knows nothing of when."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ibmon.records import EvaluationInfo, IbmonError, LayerInfo, Progress, Watch
+from ibmon.schedules import Schedule
+from ibmon.spool import size_of, write_static
+from ibmon.tensors import EvaluationSet, GradientStatistics, Snapshot
+
+from .evaluate import Watched, limited, samples_of, snapshot, static_data
+from .governor import Governor
+from .session import Session
+from .shadow import CaptureError
+
+
+class Watching:
+    """One session with what is watched in it. Whatever goes wrong inside becomes a notice or a recorded drop."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.governor = Governor(budget=session.info.budget)
+        self.watched: Watched | None = None
+        self._said: set[str] = set()
+
+    def begin(
+        self, watched: Watched, layers: Sequence[LayerInfo], schedule: Schedule, estimators: list[str], analyses: list[str]
+    ) -> None:
+        """Log what is watched, write the data that never change, start the analyst."""
+        session = self.session
+        given = {name: samples_of(data) for name, data in watched.evaluation.items()}
+        sets = {name: limited(data, session.info.max_samples) for name, data in watched.evaluation.items()}
+        self.watched = replace(watched, evaluation=sets)
+        for name, data in sets.items():
+            if samples_of(data) < given[name]:
+                self.notice(f"Evaluation set {name!r}: {samples_of(data)} of {given[name]} samples are captured (--max-samples).")
+        with self.guarded("the first capture"):
+            self._fit_into_spool()
+        sets = self.watched.evaluation
+        with self.guarded("the evaluation data"):
+            for name, data in sets.items():
+                write_static(session.run.evaluation, name, static_data(data))
+        infos = [EvaluationInfo(name=n, samples=samples_of(d), given=given[n], tasks=_tasks(d)) for n, d in sets.items()]
+        session.append(
+            Watch(
+                segment=session.segment,
+                layers=list(layers),
+                evaluation=infos,
+                schedule=str(schedule),
+                estimators=estimators,
+                analyses=analyses,
+            )
+        )
+        session.start_analyst()
+
+    def _fit_into_spool(self) -> None:
+        """Take fewer samples where one snapshot alone would not fit into the spool."""
+        assert self.watched is not None
+        bound, watched = self.session.spool.bound, self.watched
+        for name, data in watched.evaluation.items():
+            try:
+                size = size_of(snapshot(watched, name, 0, None)[0])
+            except Exception:  # what fails here fails again at the first snapshot, and is recorded there
+                continue
+            if size > bound:
+                fewer = max(1, int(samples_of(data) * bound / size * 0.5))
+                self.watched = watched = replace(watched, evaluation={**watched.evaluation, name: limited(data, fewer)})
+                self.notice(
+                    f"A snapshot on {name!r} takes {size / 1e6:.0f} MB and the spool holds {bound / 1e6:.0f} MB: "
+                    f"{fewer} samples are captured instead of {samples_of(data)}.",
+                    "warning",
+                )
+
+    def take(self, step: int, epoch: float | None, gradients: Mapping[str, GradientStatistics]) -> None:
+        """Take a snapshot of every evaluation set, the gradients with the first; what fails is recorded as dropped."""
+        if self.watched is None:
+            return
+        if any(g.nonfinite for g in gradients.values()):
+            self.say_once("Some gradients are not finite; they are counted, not averaged.", "warning")
+        with self.governor.metered(capture=True):
+            for name in self.watched.evaluation or ("",):
+                try:
+                    shot = self._shot(self.watched, name, step, epoch, gradients)
+                except torch.OutOfMemoryError:
+                    self.session.drop(step, epoch, name, "out of memory during the capture")
+                except (CaptureError, IbmonError) as error:
+                    self.session.drop(step, epoch, name, str(error))
+                except Exception as error:  # the user's model or capture function: never into the training
+                    said = f"{type(error).__name__}: {error}"
+                    self.session.drop(step, epoch, name, f"the capture failed: {said}")
+                    self.say_once(f"Snapshots on {name!r} cannot be taken: {said}", "error")
+                else:
+                    self.session.offer(shot, patient=self.session.info.lossless)
+                gradients = {}
+
+    def _shot(
+        self, watched: Watched, name: str, step: int, epoch: float | None, gradients: Mapping[str, GradientStatistics]
+    ) -> Snapshot:
+        if not name:
+            return Snapshot(step, epoch, "", gradients=gradients, batch_size=watched.batch_size)
+        shot, failed = snapshot(watched, name, step, epoch)
+        for probe, error in failed.items():
+            self.notice(f"The probe {probe!r} failed and is switched off: {error}", "error")
+        if failed:
+            self.watched = replace(watched, probes={n: p for n, p in watched.probes.items() if n not in failed})
+        return replace(shot, gradients=gradients)
+
+    def thin(self, schedule: Schedule, at: int, total: int | None) -> None:
+        """Let the governor thin the schedule, and say so."""
+        governor = self.governor
+        if governor.thin(schedule, at, total):
+            self.notice(
+                f"Snapshots are thinned to every {2**governor.level}th of the schedule: they took "
+                f"{100 * governor.overhead:.1f} % of the training's time (budget {100 * governor.budget:.0f} %)."
+            )
+
+    def progress(self, step: int, epoch: float | None, epochs: int | None, loss: Any) -> None:
+        value = number(loss)
+        if value is not None and value - value != 0.0:
+            self.say_once(f"The loss became {value} at step {step}.", "error")
+        self.session.append(
+            Progress(
+                segment=self.session.segment,
+                step=step,
+                epoch=epoch,
+                epochs=epochs,
+                loss=value,
+                overhead=round(self.governor.overhead, 5),
+                elapsed=round(self.governor.elapsed, 3),
+            )
+        )
+
+    def notice(self, text: str, level: str = "info") -> None:
+        self.session.notice(text, level)
+
+    def say_once(self, text: str, level: str) -> None:
+        key = text.partition(" at step")[0]
+        if key not in self._said:
+            self._said.add(key)
+            self.notice(text, level)
+
+    @contextmanager
+    def guarded(self, what: str) -> Generator[None]:
+        """Whatever goes wrong inside becomes a notice; the block's time counts as the monitor's."""
+        with self.governor.metered():
+            try:
+                yield
+            except Exception as error:
+                try:
+                    self.say_once(f"ibmon failed at {what} ({type(error).__name__}: {error}); the training goes on.", "error")
+                except Exception as worse:
+                    print(f"ibmon: {worse}", file=sys.stderr)
+
+    def start_clock(self) -> None:
+        """The training begins now: what was set up before does not count."""
+        self.governor.started, self.governor.spent = time.perf_counter(), 0.0
+
+
+def number(value: Any) -> float | None:
+    """A float of a number or a tensor; None for what is neither."""
+    if value is None:
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        return None
+
+
+def _tasks(data: EvaluationSet) -> list[str]:
+    if data.targets is None:
+        return []
+    return ["y"] if isinstance(data.targets, Tensor) else list(data.targets)

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ibmon.records import AnyRecord, Captured, Measured, Progress, Result, Scalars, Value
+from ibmon.runs.history import HistoryReader, thin
+from ibmon.runs.log import LogWriter
+from support import history_of, written
+
+
+def _result(seq: int, value: float | None, **more: object) -> Result:
+    entry = Value(quantity="I(X;T)", value=value, subject={"layer": "1"}, estimator="toy")
+    return Result(**{"segment": 1, "seq": seq, "job": "plane/toy", "step": seq * 10, "values": [entry], **more})
+
+
+def test_the_first_line_of_a_key_counts() -> None:
+    run = written([_result(0, 1.0), _result(0, 99.0), _result(1, 2.0)], role="analyst")
+    (series,) = history_of(run).series
+    assert series.value.tolist() == [1.0, 2.0]
+
+
+@given(st.permutations(range(6)))
+@settings(max_examples=20, deadline=None)
+def test_rows_are_sorted_by_segment_and_seq_however_they_arrive(order: list[int]) -> None:
+    run = written([_result(seq, float(seq)) for seq in order], role="analyst")
+    (series,) = history_of(run).series
+    assert series.value.tolist() == [0, 1, 2, 3, 4, 5]
+    assert series.step.tolist() == [0, 10, 20, 30, 40, 50]
+
+
+def test_missing_values_are_nan_and_flags_are_kept_in_line() -> None:
+    flagged = Value(quantity="I(X;T)", value=None, subject={"layer": "1"}, estimator="toy", flags={"nonfinite": True})
+    run = written([_result(0, 1.0), _result(1, 0.0, values=[flagged]), _result(2, 3.0)], role="analyst")
+    (series,) = history_of(run).series
+    assert np.isnan(series.value[1])
+    assert series.flags["nonfinite"].tolist() == [False, True, False]
+    assert series.flags_at(1) == ("nonfinite",)
+    assert thin(series, 10).flags["nonfinite"].tolist() == [False, True]
+
+
+def test_reading_piece_by_piece_gives_the_same_history() -> None:
+    records: list[AnyRecord] = [_result(i, i / 7, epoch=i / 2) for i in range(200)]
+    run = written([], role="analyst")
+    reader = HistoryReader(run)
+    log = LogWriter(run.logs("analyst")[0])
+    for i, record in enumerate(records):
+        log.append(record)
+        if i % 17 == 0:
+            reader.poll(0.0)
+    while reader.poll(0.0):
+        pass
+    whole = history_of(run).series[0]
+    piecewise = reader.history().series[0]
+    assert np.array_equal(whole.value, piecewise.value) and np.array_equal(whole.epoch, piecewise.epoch)
+
+
+def test_a_history_does_not_change_after_it_was_given() -> None:
+    run = written([_result(0, 1.0)], role="analyst")
+    reader = HistoryReader(run)
+    reader.poll()
+    before = reader.history()
+    log = LogWriter(run.logs("analyst")[0])
+    for seq in range(1, 100):
+        log.append(_result(seq, float(seq)))
+    reader.poll()
+    assert before.series[0].value.tolist() == [1.0]
+    assert len(reader.history().series[0].value) == 100
+    assert not before.series[0].value.flags.writeable
+
+
+def test_lag_counts_snapshots_that_are_not_measured_yet() -> None:
+    run = written([Captured(segment=1, seq=0, step=0), Captured(segment=1, seq=1, step=1)])
+    written([_result(0, 1.0), Measured(segment=1, seq=0)], role="analyst", run=run)
+    history = history_of(run)
+    assert (history.captured, history.measured, history.lag) == (2, 1, 1)
+
+
+def test_logged_numbers_and_losses_are_series_by_name() -> None:
+    scalars = Scalars(segment=1, name="test", step=3, epoch=1.0, values={"accuracy": 0.5, "odd": None})
+    run = written([Progress(segment=1, step=1, loss=2.0), Progress(segment=1, step=2, loss=None), scalars])
+    history = history_of(run)
+    assert history.scalars["training/loss"].value.tolist()[0] == 2.0
+    assert np.isnan(history.scalars["training/loss"].value[1])
+    assert history.scalars["test/accuracy"].value.tolist() == [0.5]
+
+
+def test_arrays_over_axes_are_series_with_axes() -> None:
+    entry = Value(quantity="I(X;T)", value=[1.0, None, 3.0], axes={"time": [0, 1, 2]}, flags={"saturated": [True, False, False]})
+    (series,) = history_of(written([_result(0, 0.0, values=[entry])], role="analyst")).series
+    assert series.value.shape == (1, 3)
+    assert np.isnan(series.value[0, 1])
+    assert series.axes == {"time": (0, 1, 2)}
+    assert series.flags["saturated"][0].tolist() == [True, False, False]
+
+
+def test_the_untrained_network_is_epoch_zero_where_epochs_are_counted() -> None:
+    run = written([_result(0, 1.0), _result(1, 2.0, epoch=1.0)], role="analyst")
+    assert history_of(run).series[0].epoch.tolist() == [0.0, 1.0]
+    assert history_of(run).epoch_of(15) == 1.0
