@@ -82,11 +82,6 @@ def start(run: RunDirectory) -> int:
         )
     except OSError as error:
         raise IbmonError(f"The training process could not be started: {error}.") from error
-    deadline = time.monotonic() + 10.0
-    while child.poll() is None and time.monotonic() < deadline:
-        if locks.holder(run.lock("supervisor")) == child.pid or run.exit_file.exists():
-            break
-        time.sleep(0.01)
     _let_go(child)
     return child.pid
 

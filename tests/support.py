@@ -56,7 +56,7 @@ def started(recipe: str = "tishby", target: str = "ibmon_recipes.tishby:train", 
 
 def written(records: Iterable[AnyRecord], *, role: str = "trainer", run: RunDirectory | None = None) -> RunDirectory:
     """A run directory whose log holds these records."""
-    run = run or create(RunInfo(format=1, id=f"hand-{time.monotonic_ns()}", created=time.time(), recipe="hand"))
+    run = run or create(RunInfo(format=1, id=f"hand-{time.monotonic_ns()}", created=time.time() - 60, recipe="hand"))
     path, _ = run.new_log(role)
     log = LogWriter(path)
     for record in records:

@@ -250,7 +250,7 @@ class Monitor:
     def _end_epoch(self, done: int) -> None:
         watching = self._watching
         self._epoch = float(done)
-        self._per_epoch = self._in_epoch or self._per_epoch
+        self._per_epoch, self._in_epoch = self._in_epoch or self._per_epoch, 0
         if watching is None:
             return
         if self._by_steps:
@@ -317,13 +317,19 @@ class Monitor:
         if now >= self._look_at and self._watching is not None:
             self._look_at = now + LOOK_SECONDS
             with self._watching.guarded("step"):
-                self._watching.progress(self._step, self._epoch, self._epochs, self._loss)
+                self._watching.progress(self._step, self._now(), self._epochs, self._loss)
                 commands = self._watching.session.commands()
                 if "snapshot" in commands:
                     self._take()
                 self.should_stop = self.should_stop or "stop" in commands
         if self.should_stop and self.stop_raises:
             raise StopTraining
+
+    def _now(self) -> float | None:
+        """The epoch with the part of it that has passed, where its length is known."""
+        if self._epoch is None or not self._per_epoch:
+            return self._epoch
+        return self._epoch + min(self._in_epoch / self._per_epoch, 1.0)
 
 
 def _parameters(model: nn.Module | None, optimizer: torch.optim.Optimizer | None) -> dict[str, nn.Parameter]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import time
@@ -119,7 +120,7 @@ def _position(history: History) -> tuple[float, int | None]:
     progress = history.progress
     if progress is None:
         return 0, None
-    return (progress.epoch or 0, progress.epochs) if progress.epochs else (progress.step, None)
+    return (math.floor(progress.epoch or 0), progress.epochs) if progress.epochs else (progress.step, None)
 
 
 def _words(history: History) -> str:

@@ -161,28 +161,18 @@ def doctor() -> None:
     from importlib.metadata import version
 
     import ibmon
+    from ibmon.machine import torch_facts
     from ibmon.runs.directory import runs_root
     from ibmon.runs.mounts import default_bound, file_system, is_network
 
     print(f"ibmon {ibmon.__version__}, Python {sys.version.split()[0]}, {sys.platform}, {os.cpu_count()} cores")
-    try:
-        import torch
-
-        print(f"torch {torch.__version__}")
-        if torch.cuda.is_available():
-            for i in range(torch.cuda.device_count()):
-                free, total = torch.cuda.mem_get_info(i)
-                print(f"  cuda:{i} {torch.cuda.get_device_name(i)}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free")
-        else:
-            print("  no CUDA device: trainings run on the CPU")
-    except ImportError as error:
-        print(f"torch cannot be imported ({error}); reinstall it with: pip install 'torch>=2.6,<2.14'")
+    for fact in torch_facts():
+        print(fact)
     print(f"textual {version('textual')}, plotext {version('plotext')}, matplotlib {version('matplotlib')}")
     depth = "no colour (NO_COLOR)" if os.environ.get("NO_COLOR") else _depth()
     size = shutil.get_terminal_size()
-    print(
-        f"terminal: TERM={os.environ.get('TERM', 'not set')}, {depth}, {size.columns}×{size.lines}, encoding {sys.stdout.encoding}"
-    )
+    term = os.environ.get("TERM", "not set")
+    print(f"terminal: TERM={term}, {depth}, {size.columns}×{size.lines}, encoding {sys.stdout.encoding}")
     root = runs_root()
     place = root if root.exists() else root.parent if root.parent.exists() else root.resolve().parents[0]
     free = shutil.disk_usage(place).free

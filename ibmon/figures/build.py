@@ -68,7 +68,7 @@ def training_curves(history: History) -> list[Figure]:
                 lines=tuple(
                     Line(
                         label=s.quantity.rpartition("/")[0] or s.quantity,
-                        x=s.epoch if by_epoch else s.step.astype(float),
+                        x=_at(s, by_epoch=by_epoch),
                         y=s.value,
                         step=s.step,
                     )
@@ -77,6 +77,12 @@ def training_curves(history: History) -> list[Figure]:
             )
         )
     return figures
+
+
+def _at(series: Series, *, by_epoch: bool) -> np.ndarray:
+    """Epochs or steps for a logarithmic axis: what came before the first is drawn half a step before it."""
+    at = series.epoch if by_epoch else series.step.astype(float)
+    return np.where(at <= 0, 0.5, at)
 
 
 def _generic(series: Sequence[Series]) -> list[Figure]:

@@ -23,6 +23,8 @@ State = Literal["starting", "live", "lost", "finished", "failed"]
 HEARTBEAT_SECONDS = 2.0
 SILENT_SECONDS = 30.0
 """On another host, where no lock can be asked: a trainer not heard of for so long is lost."""
+START_SECONDS = 10.0
+"""How long a new run may show no process at all before it counts as lost."""
 CONSOLE_LIMIT = 8 * 2**20
 
 
@@ -203,7 +205,8 @@ def status(run: RunDirectory, info: RunInfo | None = None) -> Status:
         return Status("failed", f"the trainer exited with code {finish.code}", analysing=analysing)
     if finish is not None:
         return Status("lost", f"the trainer was killed by signal {-finish.code}", analysing=analysing)
-    if locks.holder(run.lock("supervisor")) is not None and host is None:
+    begun = locks.holder(run.lock("supervisor")) is not None or time.time() - info.created < START_SECONDS
+    if host is None and begun:
         return Status("starting", analysing=analysing)
     return Status("lost", "the trainer is gone without a last word", analysing=analysing)
 

@@ -16,7 +16,9 @@ def figures(history: History) -> list[Figure]:
     counts = _weights(history, "gradient minibatches")
     k = counts[0].value.astype(float) if counts else np.empty(0)
     typical = int(np.median(k)) if len(k) else 0
-    note = f"weights; {typical} minibatches a window; pure noise: the floor for independently drawn minibatches" if typical else "weights"
+    note = "weights"
+    if typical:
+        note += f"; {typical} minibatches a window; pure noise: the floor for independent minibatches"
     lines = [_line(s) for s in snr]
     if len(k):
         floor = np.divide(1.0, np.sqrt(k - 1), out=np.full(len(k), np.nan), where=k > 1)

@@ -1,0 +1,74 @@
+"""Where in the training the screen looks: at what happens now, or held at a step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ibmon.figures.figure import Figure
+
+    from .feed import Frame
+
+
+@dataclass(slots=True)
+class Timeline:
+    """The newest frame, and the one that is held together with the step up to which it is shown."""
+
+    newest: Frame | None = None
+    kept: Frame | None = None
+    until: int | None = None
+
+    @property
+    def held(self) -> bool:
+        return self.until is not None
+
+    @property
+    def shown(self) -> Frame | None:
+        """The frame whose figures are drawn."""
+        return self.kept or self.newest
+
+    def figures(self) -> tuple[Figure, ...]:
+        """What to draw. Figures that no view can cut at a step come as they were then, once the feed has built them."""
+        frame, newest = self.shown, self.newest
+        if frame is None:
+            return ()
+        if self.until is None or newest is None or newest.past_step != self.until:
+            return frame.figures
+        return tuple(newest.past.get(figure.name, figure) for figure in frame.figures)
+
+    def hold(self) -> None:
+        """Stop at the newest measurement, or let go."""
+        if self.held:
+            self.live()
+        elif self.newest is not None and self.newest.steps is not None and len(self.newest.steps):
+            self.kept, self.until = self.newest, int(self.newest.steps[-1])
+
+    def live(self) -> None:
+        self.kept = self.until = None
+
+    def move(self, by: int) -> None:
+        """So many measured steps on or back; beyond the end of what is held the newest measurements are taken in."""
+        if not self.held:
+            self.hold()
+        if self.until is None or self.kept is None or self.kept.steps is None or self.newest is None:
+            return
+        at = self.position()
+        if by > 0 and at + by >= len(self.kept.steps):
+            self.kept = self.newest
+        steps = self.kept.steps
+        if steps is not None and len(steps):
+            self.until = int(steps[max(0, min(at + by, len(steps) - 1))])
+
+    def position(self) -> int:
+        """The index of the step shown among all measured ones."""
+        frame = self.shown
+        if frame is None or frame.steps is None or not len(frame.steps):
+            return 0
+        last = len(frame.steps) - 1
+        return last if self.until is None else min(last, int(frame.steps.searchsorted(self.until, side="right")) - 1)
+
+    def epoch(self) -> float | None:
+        """The epoch of the step that is held."""
+        frame = self.shown
+        return None if frame is None or self.until is None else frame.history.epoch_of(self.until)

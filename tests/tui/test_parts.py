@@ -1,0 +1,89 @@
+"""The parts that need no terminal: where charts lie, where the cursor goes, what differs between two rows."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.segment import Segment
+from rich.style import Style
+
+from ibmon.figures.figure import Axis, Curves, Heatmap, Line, View
+from ibmon.tui import looking
+from ibmon.tui.layout import capacity, tiles
+from ibmon.tui.rows import changed, fitted, width_of
+
+STYLE = Style(bold=True)
+
+
+@given(st.integers(1, 9), st.integers(1, 250), st.integers(1, 80))
+def test_tiles_cover_everything_once(count, width, height):
+    covered = np.zeros((height, width), int)
+    for place in tiles(count, width, height):
+        covered[place.y : place.bottom, place.x : place.right] += 1
+    assert (covered == 1).all()
+
+
+def test_capacity():
+    assert capacity(80, 20) == 1
+    assert capacity(160, 41) == 6
+    assert capacity(1, 1) == 1
+
+
+rows = st.lists(st.builds(Segment, st.text("ab 层", min_size=1, max_size=4), st.just(STYLE)), max_size=6)
+
+
+@given(rows, rows)
+def test_rows_are_equal_outside_of_what_changed(before, after):
+    def cells(row):
+        return [c for s in row for character in s.text for c in ([character] if character != "层" else ["层", ""])]
+
+    size = max(width_of(before), width_of(after))
+    a, b = (cells(row) + [" "] * (size - width_of(row)) for row in (before, after))
+    extent = changed(before, after) or (0, 0)
+    assert a[: extent[0]] == b[: extent[0]]
+    assert a[extent[1] :] == b[extent[1] :]
+
+
+@given(rows, st.integers(0, 12))
+def test_rows_are_cut_to_a_width(row, width):
+    assert width_of(fitted(row, width)) <= width
+
+
+def curves(*values):
+    lines = tuple(
+        Line(label=str(i), x=np.arange(len(y), dtype=float), y=np.array(y, float), step=np.arange(len(y)))
+        for i, y in enumerate(values)
+    )
+    return Curves(name="c", title="c", x=Axis(label="epoch"), y=Axis(label="value [bits]"), lines=lines)
+
+
+def test_the_cursor_stands_on_points_only():
+    nan = float("nan")
+    figure = curves([1, nan, 3, nan], [nan, nan], [5, 6, 7, 8])
+    view = looking.pointed(figure, View())
+    assert view.cursor == (0, 2)
+    view = looking.moved(figure, view, -1, 0)
+    assert view.cursor == (0, 0)
+    view = looking.moved(figure, view, -1, 0)
+    assert view.cursor == (0, 0)
+    view = looking.moved(figure, view, 0, 1)
+    assert view.cursor == (2, 0)
+    assert looking.pointed(figure, View(until=1)).cursor == (0, 0)
+    assert looking.pointed(curves([nan]), View()).cursor is None
+
+
+def test_reading_a_curve_and_a_heatmap():
+    said = "".join(text for words in looking.readout(curves([1.5, 2.5]), View(cursor=(0, 1))) for text, _ in words)
+    assert "value 2.5 bits" in said
+    assert "epoch 1" in said
+    heat = Heatmap(name="h", title="h", values=np.array([[1.0, np.nan]]), row_labels=("a",), column_labels=("b", "c"))
+    said = "".join(text for words in looking.readout(heat, View(cursor=(0, 0))) for text, _ in words)
+    assert "row a" in said
+    assert "value 1" in said
+
+
+def test_views():
+    figure = curves([1, 2, 3])
+    view = looking.rescaled(View(x_limits=(1.0, 2.0)), figure, "x")
+    assert (view.x_scale, view.x_limits) == ("log", None)
+    assert looking.rescaled(view, figure, "x").x_scale == "linear"
+    assert [looking.smoother(View(smooth=n)).smooth for n in looking.SMOOTHING] == [5, 15, 45, 1]
