@@ -69,4 +69,4 @@ def parting_words(run: RunDirectory | None) -> str:
         return ""
     if over:
         return f"the training is over; `ibmon show {name}` prints its figures, `ibmon watch {name}` opens it again"
-    return f"the training goes on in the background; `ibmon watch {name}` attaches again"
+    return f"the training goes on; `ibmon watch {name}` attaches again"
