@@ -101,7 +101,7 @@ def main() -> None:
                     capture_output=True,
                     text=True,
                     check=True,
-                    env={**os.environ, "IBMON_RUNS": runs, "IBMON_DEVICE": "cpu"},
+                    env={**os.environ, "IBMON_RUNS": runs},
                 )
                 measured[name].append(json.loads(done.stdout.rpartition("RESULT")[2]))
                 subprocess.run(["pkill", "-f", runs], check=False)  # the analyst of this case must not share cores with the next

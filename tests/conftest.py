@@ -13,7 +13,7 @@ def own_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every test has a runs root of its own and belongs to no run."""
     root = tmp_path / "runs"
     monkeypatch.setenv("IBMON_RUNS", str(root))
-    for name in ("IBMON_RUN", "IBMON_PLUGINS", "IBMON_DEVICE", "RANK", "NO_COLOR", "COLORTERM"):
+    for name in ("IBMON_RUN", "IBMON_PLUGINS", "RANK", "NO_COLOR", "COLORTERM"):
         monkeypatch.delenv(name, raising=False)
     return root
 

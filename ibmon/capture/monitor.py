@@ -23,7 +23,7 @@ from ibmon.tensors import EvaluationSet, GradientStatistics
 from . import layers as layer_choice
 from .evaluate import Capture, Probe, Watched
 from .gradients import GradientWindow, evenly
-from .session import Session
+from .session import Session, device_of
 from .shadow import unwrapped
 from .watching import Watching, number
 
@@ -82,10 +82,7 @@ class Monitor:
     @property
     def device(self) -> torch.device:
         """Where the run asks to train: ``--device``, or the GPU where there is one."""
-        asked = self._watching.session.info.device if self._watching else os.environ.get("IBMON_DEVICE", "auto")
-        if asked == "auto":
-            asked = "cuda" if torch.cuda.is_available() else "cpu"
-        return torch.device(asked)
+        return device_of(self._watching.session.info.device if self._watching else "auto")
 
     # -- what to watch ------------------------------------------------------------------------------------------------
 

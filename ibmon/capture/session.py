@@ -56,7 +56,7 @@ class Session:
                 ibmon=ibmon.__version__,
                 python=platform.python_version(),
                 torch=str(torch.__version__),
-                device=info.device,
+                device=str(device_of(info.device)),
                 spool=outside,
             )
         )
@@ -158,6 +158,13 @@ class Session:
         if self._analyst is not None:
             self._analyst.keep(self.notice)
         self.append(End(segment=self.segment, status=status, step=step, epoch=epoch, error=error))
+
+
+def device_of(asked: str) -> torch.device:
+    """The device that ``auto``, ``cpu`` or ``cuda[:N]`` means here: the GPU, where there is one."""
+    if asked == "auto":
+        asked = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(asked)
 
 
 def _stamped(record: AnyRecord) -> AnyRecord:

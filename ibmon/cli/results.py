@@ -12,6 +12,8 @@ import typer
 
 from ibmon.records import IbmonError, NotFoundError, UsageError
 
+from .completion import complete_run
+
 if TYPE_CHECKING:
     from ibmon.figures.figure import Figure
     from ibmon.runs.directory import RunDirectory
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 
 FORMATS = {"png", "svg", "pdf", "csv"}
 RunArgument = Annotated[
-    str | None, typer.Argument(help="A run: its path, id, name or part of the id; nothing: the latest.", show_default=False)
+    str | None,
+    typer.Argument(
+        help="A run: its path, id, name or part of the id; nothing: the latest.", show_default=False, autocompletion=complete_run
+    ),
 ]
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
 from ibmon.records import IbmonError, UsageError
+
+from .completion import complete_estimator, complete_recipe, complete_target
 
 if TYPE_CHECKING:
     from ibmon.records import RunInfo
@@ -16,24 +18,6 @@ if TYPE_CHECKING:
     from ibmon.signatures import Option, Signature
 
     from .target import Target
-
-VALUED = {
-    "-e",
-    "--estimator",
-    "-a",
-    "--analysis",
-    "--device",
-    "--schedule",
-    "--name",
-    "--group",
-    "--note",
-    "--screen",
-    "--budget",
-    "--max-samples",
-    "--spool-bytes",
-    "--analyst-device",
-}
-"""Options of ibmon's own that take a value: what follows them is not the target."""
 
 Asked = dict[str, Any]
 
@@ -67,6 +51,8 @@ def _signature(arguments: list[str]) -> Signature | None:
 
 
 def _positional(arguments: list[str]) -> str | None:
+    """The first argument that is neither an option nor an option's value."""
+    valued = {name for function in (_asked, _watch) for p in _parameters(function) for name in _names_of_valued(p)}
     skip = False
     for argument in arguments:
         if skip:
@@ -74,24 +60,37 @@ def _positional(arguments: list[str]) -> str | None:
         elif argument == "--":
             return None
         elif argument.startswith("-"):
-            skip = argument in VALUED
+            skip = argument in valued
         else:
             return argument
     return None
 
 
+def _names_of_valued(parameter: inspect.Parameter) -> tuple[str, ...]:
+    kind, *information = get_args(parameter.annotation) or (None,)
+    # Inside Annotated, Typer keeps the first name of an option where a default would stand.
+    declared = [name for info in information for name in (info.default, *(info.param_decls or ()))]
+    return () if kind is bool else tuple(name for name in declared if isinstance(name, str))
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    given = ("asked", "options")
+    return [p for p in inspect.signature(function, eval_str=True).parameters.values() if p.name not in given]
+
+
 def _with_options(function: Callable[..., None], signature: Signature | None) -> Callable[..., None]:
-    """The command with the recipe's options among its parameters, collected into ``options``."""
-    own = [p for p in inspect.signature(function, eval_str=True).parameters.values() if p.name != "options"]
+    """The command with ibmon's own options (``asked``) and the recipe's (``options``) among its parameters."""
+    own, common = _parameters(function), _parameters(_asked)
     recipe = [] if signature is None else [_parameter(o) for o in signature.options]
-    names = {p.name: p.name.removeprefix("recipe_") for p in recipe}
 
     def command(**given: Any) -> None:
-        options = {names[key]: given.pop(key) for key in names}
-        function(**given, options=options)
+        options = {p.name.removeprefix("recipe_"): given.pop(p.name) for p in recipe}
+        asked = _asked(**{p.name: given.pop(p.name) for p in common})
+        function(**given, asked=asked, options=options)
 
-    command.__signature__ = inspect.Signature([*own, *recipe])  # type: ignore[attr-defined]
-    command.__annotations__ = {p.name: p.annotation for p in (*own, *recipe)}
+    everything = [*own, *common, *recipe]
+    command.__signature__ = inspect.Signature([p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in everything])  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in everything}
     command.__name__ = function.__name__.lstrip("_")
     return command
 
@@ -113,11 +112,22 @@ def _parameter(option: Option) -> inspect.Parameter:
 
 TargetArgument = Annotated[
     str | None,
-    typer.Argument(help="A recipe, a .py file (recipe or script), a run; nothing: the latest run.", show_default=False),
+    typer.Argument(
+        help="A recipe, a .py file (recipe or script), a run; nothing: the latest run.",
+        show_default=False,
+        autocompletion=complete_target,
+    ),
 ]
 Arguments = Annotated[list[str] | None, typer.Argument(help="Arguments of a script, behind --.", show_default=False)]
 Estimators = Annotated[
-    list[str] | None, typer.Option("-e", "--estimator", help="Estimator, as binning:width=0.07; repeatable.", show_default=False)
+    list[str] | None,
+    typer.Option(
+        "-e",
+        "--estimator",
+        help="Estimator, as binning:width=0.07; repeatable.",
+        show_default=False,
+        autocompletion=complete_estimator,
+    ),
 ]
 Analyses = Annotated[
     list[str] | None, typer.Option("-a", "--analysis", help="Analysis beside the default ones; repeatable.", show_default=False)
@@ -139,9 +149,7 @@ SpoolBytes = Annotated[
 AnalystDevice = Annotated[str, typer.Option("--analyst-device", help="Where to estimate: cpu or cuda.")]
 
 
-def _watch(
-    target: TargetArgument = None,
-    arguments: Arguments = None,
+def _asked(
     estimator: Estimators = None,
     analysis: Analyses = None,
     device: Device = "auto",
@@ -155,13 +163,21 @@ def _watch(
     max_samples: MaxSamples = 10_000,
     spool_bytes: SpoolBytes = None,
     analyst_device: AnalystDevice = "cpu",
+) -> Asked:
+    """What ``watch`` and ``run`` both take, as the fields of ``run.json``."""
+    given = locals()
+    return {"estimators": given.pop("estimator") or [], "analyses": given.pop("analysis") or [], **given}
+
+
+def _watch(
+    target: TargetArgument = None,
+    arguments: Arguments = None,
     read_only: Annotated[bool, typer.Option("--read-only", help="Only look: no stop, no snapshot, no export.")] = False,
     ascii: Annotated[bool, typer.Option("--ascii", help="Draw with ASCII characters only.")] = False,
     low_bandwidth: Annotated[bool, typer.Option("--low-bandwidth", help="Fewer updates and colours, for a slow line.")] = False,
-    screen: Annotated[
-        str, typer.Option("--screen", help="The screen to begin with: plane, gradients ...", show_default=False)
-    ] = "",
+    screen: Annotated[str, typer.Option("--screen", help="The first screen: plane, gradients ...", show_default=False)] = "",
     *,
+    asked: Asked,
     options: Asked,
 ) -> None:
     """Train in the background and watch it live; or watch a run that exists.
@@ -177,10 +193,10 @@ def _watch(
     found = resolve(target)
     run = found.run
     if run is None:
-        asked = _asked(locals())
         run = _start(found, asked, options, arguments or [])
     else:
-        _refuse_options(options, arguments)
+        if options or arguments or asked != _asked():
+            raise UsageError("A run that exists takes no options of a training; name a recipe to start a new one.")
         if not read_only:
             _resume(run)
     from ibmon.tui.app import run as show
@@ -189,22 +205,10 @@ def _watch(
 
 
 def _run(
-    target: Annotated[str, typer.Argument(help="A recipe, or a .py file (recipe or script).")],
+    target: Annotated[str, typer.Argument(help="A recipe, or a .py file (recipe or script).", autocompletion=complete_recipe)],
     arguments: Arguments = None,
-    estimator: Estimators = None,
-    analysis: Analyses = None,
-    device: Device = "auto",
-    schedule: ScheduleText = "",
-    name: Name = "",
-    group: Group = "",
-    note: Note = "",
-    lossless: Lossless = False,
-    keep_snapshots: Keep = False,
-    budget: Budget = 0.03,
-    max_samples: MaxSamples = 10_000,
-    spool_bytes: SpoolBytes = None,
-    analyst_device: AnalystDevice = "cpu",
     *,
+    asked: Asked,
     options: Asked,
 ) -> None:
     """Train and measure without a screen: progress while it runs, the figures at the end; exits as the training did."""
@@ -213,17 +217,10 @@ def _run(
     found = resolve(target)
     if found.run is not None:
         raise UsageError(f"{target} is a run already; look at it with: ibmon watch {target}")
-    run = _start(found, _asked(locals()), options, arguments or [])
+    run = _start(found, asked, options, arguments or [])
     from .headless import follow
 
     raise typer.Exit(follow(run))
-
-
-def _asked(given: Asked) -> Asked:
-    """The fields of ``run.json`` among a command's arguments."""
-    same = ("device", "schedule", "name", "group", "note", "lossless", "keep_snapshots", "budget", "max_samples", "spool_bytes")
-    asked = {key: given[key] for key in (*same, "analyst_device")}
-    return {**asked, "estimators": given["estimator"] or [], "analyses": given["analysis"] or []}
 
 
 def _start(found: Target, asked: Asked, options: Asked, arguments: list[str]) -> RunDirectory:
@@ -273,11 +270,6 @@ def _check(asked: Asked) -> None:
         raise UsageError("--max-samples is at least 1.")
     if not 0 < asked["budget"] <= 1:
         raise UsageError("--budget is a share between 0 and 1, such as 0.03.")
-
-
-def _refuse_options(options: Asked, arguments: list[str] | None) -> None:
-    if options or arguments:
-        raise UsageError("A run that exists takes no recipe's options; name a recipe to start a new one.")
 
 
 def _resume(run: RunDirectory) -> None:

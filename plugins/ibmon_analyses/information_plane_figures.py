@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -84,7 +84,7 @@ def _trajectories(x: Series, y: Series) -> Iterator[Trajectory]:
         at = [slice(None) if name == "replica" else t for name in axes]
         index_x, index_y = (in_x, *at), (in_y, *at)
         members = "replica" in axes
-        flags = tuple(tuple(sorted({*x.flags_at(i), *y.flags_at(j)})) for i, j in zip(in_x, in_y, strict=True))
+        flags = _flag_names([(x, in_x), (y, in_y)])
         saturated = x.flags.get("saturated", np.zeros_like(x.value, dtype=bool))[index_x]
 
         def middle(values: np.ndarray, members: bool = members) -> np.ndarray:
@@ -106,6 +106,18 @@ def _trajectories(x: Series, y: Series) -> Iterator[Trajectory]:
             members_x=x.value[index_x] if members else None,
             members_y=y.value[index_y] if members else None,
         )
+
+
+def _flag_names(parts: Sequence[tuple[Series, np.ndarray]]) -> tuple[tuple[str, ...], ...]:
+    """For each point the names of the flags that any of the series raises at its row."""
+    names = sorted({name for series, _ in parts for name in series.flags})
+    codes = np.zeros(len(parts[0][1]), np.int64)
+    for bit, name in enumerate(names):
+        for series, rows in parts:
+            if name in series.flags:
+                codes |= series.flags[name][rows].reshape(len(rows), -1).any(axis=1).astype(np.int64) << bit
+    words = {code: tuple(name for bit, name in enumerate(names) if code >> bit & 1) for code in set(codes.tolist())}
+    return tuple(words[code] for code in codes.tolist())
 
 
 def _through_training(quantity: str, series: list[Series], suffix: str, estimator: str, where: str) -> Curves:

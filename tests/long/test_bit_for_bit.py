@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +19,7 @@ pytestmark = pytest.mark.long
 
 def _weights(script: str, out: Path, *arguments: str) -> Any:
     command = [sys.executable, str(SCRIPTS / f"{script}.py"), str(out), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, env={**os.environ, "IBMON_DEVICE": "cpu"})
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr[-3000:]
     return torch.load(out, weights_only=False)
 

@@ -195,6 +195,32 @@ def test_a_full_spool_drops_visibly_and_lossless_waits() -> None:
     assert history.captured == history.measured == 21
 
 
+def test_a_full_disk_drops_snapshots_and_nothing_else() -> None:
+    """A limit on the size of files: logs still fit, snapshots do not, as on a disk that is nearly full."""
+    command = f"ulimit -f 400; exec {sys.executable} -m ibmon run tishby --epochs 5"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    run = find_run(None)
+    history = history_of(run)
+    assert history.progress is not None and history.progress.epoch == 5
+    assert len(history.dropped) == 6 and not history.captured
+    assert all("could not be written" in d.reason for d in history.dropped)
+    assert not list((run.path / "spool").iterdir())
+
+
+def test_options_may_come_before_what_they_are_for() -> None:
+    done = ibmon("run", "-e", "binning", "--schedule", "every:1epochs", "tishby", "--epochs", "2")
+    assert done.returncode == 0, done.stderr
+    assert find_run(None).info().parameters["epochs"] == 2
+
+
+def test_a_name_that_is_a_recipe_and_a_run_is_a_usage_error() -> None:
+    assert ibmon("run", "tishby", *FAST, "--name", "tishby").returncode == 0
+    done = ibmon("run", "tishby", *FAST)
+    assert done.returncode == 2
+    assert "is a recipe and a run" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_a_broken_third_party_plugin_is_named_and_the_rest_is_measured(toy_plugin: Path, broken_plugin: Path) -> None:
     done = ibmon("run", "tishby", *FAST)
     assert done.returncode == 0, done.stderr
