@@ -103,6 +103,9 @@ def supervise(run: RunDirectory) -> int:
 
     for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(name, forward)
+    # The analyst imports torch while the trainer does, so that the first points come early.
+    analyst = Analyst(run, run.info().analyst_device)
+    analyst.keep(lambda text, level: None)
     code = None
     while code is None:
         try:
@@ -113,7 +116,6 @@ def supervise(run: RunDirectory) -> int:
     with contextlib.suppress(OSError):
         temporary.write_bytes(msgspec.json.encode(Exit(code, round(time.time(), 3))))
         temporary.rename(run.exit_file)
-    analyst = Analyst(run, run.info().analyst_device)
     while undrained(run) and not analyst.given_up:
         analyst.keep(lambda text, level: None)
         time.sleep(0.2)

@@ -32,6 +32,8 @@ from .jobs import Job, plan
 from .values import logged
 
 IDLE_SECONDS = 0.1
+STATUS_SECONDS = 0.5
+"""How often the processes of the run are looked at; the spool is looked at all the time."""
 MOST_DEATHS = 2
 
 
@@ -171,9 +173,11 @@ def follow(run: RunDirectory) -> None:
     info = run.info()
     loop: Loop | None = None
     segment = -1
+    over, looked, spools = False, -STATUS_SECONDS, run.spools()
     while True:
-        over = status(run, info).over
-        waiting = [group for folder in run.spools() for group in groups(folder)]
+        if time.monotonic() - looked > STATUS_SECONDS:
+            over, looked, spools = status(run, info).over, time.monotonic(), run.spools()
+        waiting = [group for folder in spools for group in groups(folder)]
         for group in waiting:
             if loop is None or group.segment > segment:
                 if loop is not None:

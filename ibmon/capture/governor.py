@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from ibmon.schedules import Schedule
 
-GRACE_SECONDS = 2.0
+GRACE_SECONDS = 0.5
 """Seconds that the monitor may take in any run: short runs and the first epochs are where a share says little."""
 MOST_LEVELS = 6
 

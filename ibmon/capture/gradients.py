@@ -6,6 +6,7 @@ than the noise; full batches give exactly zero. Nothing is read back from the de
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ class GradientWindow:
     empty: bool = False
     """No parameter had a gradient when one was to be read."""
     _seen: set[str] = field(default_factory=set[str])
+    _missing: bool | None = None
     _first: list[Tensor] = field(default_factory=list["Tensor"])
     _sums: list[Tensor] = field(default_factory=list["Tensor"])
     _squares: Tensor | None = None
@@ -46,14 +48,12 @@ class GradientWindow:
 
         A parameter without one (the head of another task) did not take part: its gradient of this minibatch is zero.
         """
-        present = {n for n, p in self.parameters.items() if p.grad is not None and not p.grad.is_sparse}
-        if not present:
-            self.empty = True
-            return
-        self._seen |= present
-        values = [
-            _full(p.grad) if n in present and p.grad is not None else torch.zeros_like(p) for n, p in self.parameters.items()
-        ]
+        found = [p.grad for p in self.parameters.values()]
+        if self._missing is None or any(g is None for g in found) or self._missing:
+            found = self._present(found)
+            if found is None:
+                return
+        values = [_full(g) for g in found if g is not None]
         if scale is not None:
             values = list(foreach_div(values, scale))
         if not self._first:
@@ -61,19 +61,29 @@ class GradientWindow:
             self._sums = [torch.zeros_like(v) for v in values]
         shifted = list(foreach_sub(values, self._first))
         squares = self._squared_norms(shifted)
-        finite = torch.isfinite(squares).all()
         if squares.device.type == "cpu":
-            if not bool(finite):
+            if not math.isfinite(float(squares.sum())):
                 self.nonfinite += 1
                 return
         else:
-            # Reading ``finite`` would wait for the device: a bad minibatch is multiplied out instead.
+            # Reading whether all is finite would wait for the device: a bad minibatch is multiplied out instead.
+            finite = torch.isfinite(squares).all()
             shifted = [torch.where(finite, s, torch.zeros_like(s)) for s in shifted]
             squares = torch.where(finite, squares, torch.zeros_like(squares))
             self.nonfinite = self.nonfinite + (~finite)
         foreach_add_(self._sums, shifted)
         self._squares = squares if self._squares is None else self._squares + squares
         self.count += 1
+
+    def _present(self, found: list[Tensor | None]) -> list[Tensor | None] | None:
+        """The gradients with zeros for those that are missing or sparse; None where there is none at all."""
+        usable = [g if g is not None and not g.is_sparse else None for g in found]
+        self._seen |= {name for name, g in zip(self.parameters, usable, strict=True) if g is not None}
+        if not any(g is not None for g in usable):
+            self.empty = True
+            return None
+        self._missing = any(g is None for g in usable)
+        return [torch.zeros_like(p) if g is None else g for g, p in zip(usable, self.parameters.values(), strict=True)]
 
     def _squared_norms(self, tensors: list[Tensor]) -> Tensor:
         """(tensors,) or (tensors, replicas), float64."""
@@ -93,16 +103,15 @@ class GradientWindow:
         means = [f + s / count for f, s in zip(self._first, self._sums, strict=True)]
         offset = self._squared_norms(self._sums) / count**2
         variance = (self._squares / count - offset).clamp_min(0.0)
-        mean = self._squared_norms(means).sqrt().cpu()
-        std = variance.sqrt().cpu()
-        weights = self._squared_norms([_full(p) for p in self.parameters.values()]).sqrt().cpu()
+        norms = torch.stack(
+            [self._squared_norms(means), variance, self._squared_norms([_full(p) for p in self.parameters.values()])]
+        )
+        columns = norms.sqrt().cpu().unbind(1)
         out: dict[str, GradientStatistics] = {}
-        for i, (name, p) in enumerate(self.parameters.items()):
-            if name not in self._seen:
-                continue
-            size = p.numel() // (self.replicas or 1)
-            values = [v[i] if self.replicas else float(v[i]) for v in (mean, std, weights)]
-            out[name] = GradientStatistics(values[0], values[1], count, values[2], size, nonfinite)
+        for (name, p), values in zip(self.parameters.items(), columns, strict=True):
+            if name in self._seen:
+                mean, std, norm = values if self.replicas else values.tolist()
+                out[name] = GradientStatistics(mean, std, count, norm, p.numel() // (self.replicas or 1), nonfinite)
         return out
 
 

@@ -9,6 +9,7 @@ import atexit
 import os
 import sys
 import time
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -64,6 +65,7 @@ class Monitor:
         self._last_snapshot = -1
         self._handles: list[Any] = []
         atexit.register(self._at_exit)
+        _forget_in_children(self)
         if model is not None:
             if inputs is not None:
                 watch.setdefault("evaluation", {"all": EvaluationSet(inputs, targets)})
@@ -327,6 +329,18 @@ class Monitor:
         if self._epoch is None or not self._per_epoch:
             return self._epoch
         return self._epoch + min(self._in_epoch / self._per_epoch, 1.0)
+
+
+def _forget_in_children(monitor: Monitor) -> None:
+    """A forked child has none of the monitor's threads, and must not write its last word when it exits."""
+    watched = weakref.ref(monitor)
+
+    def forget() -> None:
+        found = watched()
+        if found is not None:
+            found._watching = None  # pyright: ignore[reportPrivateUsage]
+
+    os.register_at_fork(after_in_child=forget)
 
 
 def _parameters(model: nn.Module | None, optimizer: torch.optim.Optimizer | None) -> dict[str, nn.Parameter]:

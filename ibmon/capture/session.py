@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import queue
 import socket
 import sys
 import threading
@@ -29,7 +30,7 @@ from ibmon.records import (
     Segment,
 )
 from ibmon.runs import locks
-from ibmon.runs.directory import HEARTBEAT_SECONDS, RunDirectory, create
+from ibmon.runs.directory import RunDirectory, create
 from ibmon.runs.log import LogReader, LogWriter
 from ibmon.runs.mounts import default_bound, spool_folder
 from ibmon.spool import SpoolWriter, next_seq
@@ -37,15 +38,23 @@ from ibmon.spool import SpoolWriter, next_seq
 if TYPE_CHECKING:
     from ibmon.tensors import Snapshot
 
+KEEP_SECONDS = 0.5
+
 
 class Session:
-    """One segment of a run: opened once by the Monitor of the process that trains."""
+    """One segment of a run: opened once by the Monitor of the process that trains.
+
+    The training thread touches no file: records and snapshots are handed to threads that write them, commands are looked for
+    by one. A disk that is slow, full or far away delays what is known of the training, never the training.
+    """
 
     def __init__(self, run: RunDirectory, info: RunInfo) -> None:
         self.run, self.info = run, info
         path, self.segment = run.new_log("trainer")
         self._log = LogWriter(path)
         self._broken = False
+        self._outbox: queue.SimpleQueue[AnyRecord | None] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[str] = queue.SimpleQueue()
         folder = spool_folder(run)
         outside = "" if folder.parent == run.path else str(folder)
         self.append(
@@ -83,6 +92,7 @@ class Session:
             info = launch.describe_run(recipe=Path(sys.argv[0] or "script").stem or "script", target=sys.argv[0] or "")
             run = create(info)
         if not locks.acquire(run.lock("trainer")):
+            print(f"ibmon: another process already monitors {run.path}; this one is not monitored.", file=sys.stderr)
             return None
         if not given:
             # Children of this process (workers, torchrun) must not each make a run of their own.
@@ -91,9 +101,13 @@ class Session:
         return cls(run, run.info())
 
     def append(self, record: AnyRecord) -> None:
-        """Log a record, stamped with the time. A full disk is said once on stderr and never raised."""
+        """Log a record, stamped with the time. Returns at once."""
+        self._outbox.put(msgspec.structs.replace(record, time=round(time.time(), 3)))
+
+    def _write(self, record: AnyRecord) -> None:
+        """A full disk is said once on stderr; the next record that fits goes on."""
         try:
-            self._log.append(_stamped(record))
+            self._log.append(record)
             self._broken = False
         except OSError as error:
             if not self._broken:
@@ -134,30 +148,48 @@ class Session:
         self._analyst.keep(self.notice)
 
     def commands(self) -> set[str]:
-        """Commands left for this trainer since the last look."""
+        """Commands left for this trainer since the last call."""
         found: set[str] = set()
-        with contextlib.suppress(OSError):
-            for entry in os.scandir(self.run.control):
-                if entry.name in ("stop", "snapshot"):
-                    Path(entry.path).unlink(missing_ok=True)
-                    found.add(entry.name)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                found.add(self._commands.get_nowait())
         return found
 
     def _keep(self) -> None:
-        while not self._closing.wait(HEARTBEAT_SECONDS / 2):
-            with contextlib.suppress(OSError):
-                self.run.heartbeat.touch()
-            if self._analyst is not None:
-                self._analyst.keep(self.notice)
+        """Write records as they come; twice a second look for commands, at the analyst, and give a sign of life."""
+        due = 0.0
+        while True:
+            try:
+                record = self._outbox.get(timeout=KEEP_SECONDS)
+            except queue.Empty:
+                pass
+            else:
+                if record is None:
+                    return
+                self._write(record)
+            if time.monotonic() >= due and not self._closing.is_set():
+                due = time.monotonic() + KEEP_SECONDS
+                self._look_around()
+
+    def _look_around(self) -> None:
+        with contextlib.suppress(OSError):
+            self.run.heartbeat.touch()
+            for command in ("stop", "snapshot"):
+                path = self.run.control / command
+                if path.exists():
+                    path.unlink(missing_ok=True)
+                    self._commands.put(command)
+        if self._analyst is not None:
+            self._analyst.keep(self.notice)
 
     def close(self, status: str, step: int, epoch: float | None, error: str = "") -> None:
         """Write what waits in the spool, then the last word. The analyst finishes by itself."""
         self.spool.close()
         self._closing.set()
-        self._keeper.join(5.0)
-        if self._analyst is not None:
-            self._analyst.keep(self.notice)
         self.append(End(segment=self.segment, status=status, step=step, epoch=epoch, error=error))
+        self._outbox.put(None)
+        self._keeper.join(60.0)
+        self._log.close()
 
 
 def device_of(asked: str) -> torch.device:
@@ -165,10 +197,6 @@ def device_of(asked: str) -> torch.device:
     if asked == "auto":
         asked = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(asked)
-
-
-def _stamped(record: AnyRecord) -> AnyRecord:
-    return msgspec.structs.replace(record, time=round(time.time(), 3))
 
 
 def _last_seq(run: RunDirectory) -> int:

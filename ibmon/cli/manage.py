@@ -34,7 +34,7 @@ def runs(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = Fal
 
     rows = [row for run in find_runs() if (row := _row(run)) is not None]
     if as_json:
-        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        print(json.dumps(rows, indent=1))
         return
     if not rows:
         print(f"There is no run in {runs_root()} yet; start one with: ibmon watch tishby")

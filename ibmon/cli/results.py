@@ -48,7 +48,7 @@ def show(
     resume_analysis(found)
     history = _history(found)
     if as_json:
-        print(json.dumps(_as_json(found, history), indent=1, ensure_ascii=False))
+        print(json.dumps(_as_json(found, history), indent=1))
         return
     summary(found, history, sys.stdout.isatty())
 
@@ -89,6 +89,8 @@ def export(
         there = ", ".join(f.name for f in drawn) or "none yet: nothing has been measured"
         raise NotFoundError(f"{found.id} has no such figure; there is {there}.")
     folder = output or found.figures
+    if output is None and folder.is_symlink():
+        raise IbmonError(f"{folder} is a link out of the run; say with -o where the figures should go.")
     folder.mkdir(parents=True, exist_ok=True)
     for figure in chosen:
         for kind in format or ["png"]:

@@ -20,7 +20,6 @@ from . import locks
 from .log import BARE_NAME, LogReader, open_regular, printable
 
 State = Literal["starting", "live", "lost", "finished", "failed"]
-HEARTBEAT_SECONDS = 2.0
 SILENT_SECONDS = 30.0
 """On another host, where no lock can be asked: a trainer not heard of for so long is lost."""
 START_SECONDS = 10.0

@@ -286,6 +286,33 @@ def test_a_lost_trainer_is_exit_code_four() -> None:
     assert "killed by signal 9" in errors
 
 
+def test_the_example_of_an_own_script_runs_alone() -> None:
+    example = Path(__file__).parents[2] / "examples" / "own_script.py"
+    done = subprocess.run([sys.executable, str(example), "--epochs", "5"], capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    run = find_run(None)
+    wait_for(lambda: finished(run))
+    history = history_of(run)
+    assert history.captured == history.measured == 12
+    assert not [n for n in history.notices if n.level != "info"]
+    assert history.select("mean saliency") == [] and history.select("I(T;Y)", evaluation="test")
+
+
+def test_a_forked_child_does_not_write_the_last_word(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, sys, time, torch, ibmon\nmodel = torch.nn.Linear(2, 2)\n"
+        "monitor = ibmon.Monitor(model, inputs=torch.eye(2))\n"
+        "if os.fork() == 0:\n    sys.exit(0)\n"
+        "os.wait()\nmonitor.step(1.0)\nmonitor.close()\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    (log,) = find_run(None).logs("trainer")
+    assert log.read_text().count('"kind":"end"') == 1
+    assert '"step":1' in log.read_text().splitlines()[-1]
+
+
 def test_an_own_script_goes_on_when_no_run_can_be_made(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("not a folder")
     script = tmp_path / "script.py"
