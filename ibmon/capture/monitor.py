@@ -184,7 +184,7 @@ class Monitor:
                 self._read_gradients(None)
             self._step += 1
             self._in_epoch += 1
-        self._look()
+            self._look()
 
     def log(self, name: str, **values: Any) -> None:
         """Record numbers under a name: ``monitor.log("validation", loss=..., accuracy=...)``."""
