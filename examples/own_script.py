@@ -1,7 +1,7 @@
 """Your own training, monitored: two evaluation sets, named layers, a probe. Run it as ever, or with ``ibmon watch``.
 
-    python examples/own_script.py
-    ibmon watch examples/own_script.py -- --epochs 200
+python examples/own_script.py
+ibmon watch examples/own_script.py -- --epochs 200
 """
 
 import argparse
