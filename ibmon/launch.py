@@ -93,6 +93,7 @@ def _environment(run: RunDirectory) -> Mapping[str, str]:
 def supervise(run: RunDirectory) -> int:
     """Run the trainer, record how it ended, and see the analysis through. The body of the supervising process."""
     locks.acquire(run.lock("supervisor"))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited: a terminal that goes away stops nobody
     with run.console.open("ab", buffering=0) as console:
         trainer = subprocess.Popen(
             [sys.executable, "-m", "ibmon.train", str(run.path)], stdin=subprocess.DEVNULL, stdout=console, stderr=console
@@ -101,7 +102,7 @@ def supervise(run: RunDirectory) -> int:
     def forward(*_: Any) -> None:
         trainer.terminate()
 
-    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, forward)
     # The analyst imports torch while the trainer does, so that the first points come early.
     analyst = Analyst(run, run.info().analyst_device)
