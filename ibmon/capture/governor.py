@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ibmon.schedules import Schedule
 
 GRACE_SECONDS = 0.5
-"""Seconds that the monitor may take in any run: short runs and the first epochs are where a share says little."""
+"""Seconds that the monitor may take even where they are more than the budget: in runs so short that it hardly matters."""
 MOST_LEVELS = 6
 
 
@@ -63,9 +63,9 @@ class Governor:
         cost = self.capture_seconds / self.captures
         if total and total > at:
             expected = self.spent + cost * schedule.count(at, total, self.level)
-            allowed = self.budget * training / at * total + GRACE_SECONDS
+            allowed = max(self.budget * training / at * total, GRACE_SECONDS)
         else:
-            expected, allowed = self.spent, self.budget * training + GRACE_SECONDS
+            expected, allowed = self.spent, max(self.budget * training, GRACE_SECONDS)
         if expected <= allowed:
             return False
         self.level += 1

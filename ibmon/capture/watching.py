@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -161,8 +160,8 @@ class Watching:
                     print(f"ibmon: {worse}", file=sys.stderr)
 
     def start_clock(self) -> None:
-        """The training begins now: what was set up before does not count."""
-        self.governor.started, self.governor.spent = time.perf_counter(), 0.0
+        """The training begins now: what was set up before, the first and coldest snapshot included, does not count."""
+        self.governor = Governor(budget=self.governor.budget)
 
 
 def number(value: Any) -> float | None:

@@ -293,7 +293,8 @@ def test_the_example_of_an_own_script_runs_alone() -> None:
     run = find_run(None)
     wait_for(lambda: finished(run))
     history = history_of(run)
-    assert history.captured == history.measured == 12
+    assert history.captured == history.measured >= 4
+    assert history.steps[0] == 0 and history.steps[-1] == 100
     assert not [n for n in history.notices if n.level != "info"]
     assert history.select("mean saliency") == [] and history.select("I(T;Y)", evaluation="test")
 
