@@ -24,7 +24,7 @@ from ibmon.records import Analyst, AnyRecord, Disabled, IbmonError, Measured, No
 from ibmon.runs import locks
 from ibmon.runs.directory import RunDirectory, status
 from ibmon.runs.history import HistoryReader
-from ibmon.runs.log import LogWriter
+from ibmon.runs.log import LogReader, LogWriter
 from ibmon.spool import Group, groups, read_group, read_static, remove_group
 from ibmon.tensors import Snapshot
 
@@ -180,6 +180,9 @@ def follow(run: RunDirectory) -> None:
         waiting = [group for folder in spools for group in groups(folder)]
         for group in waiting:
             if loop is None or group.segment > segment:
+                if not over and _watch_of(run, group.segment) is None:
+                    time.sleep(IDLE_SECONDS)  # a thread writes it: a snapshot may overtake it
+                    break
                 if loop is not None:
                     loop.close()
                 segment = group.segment
@@ -213,10 +216,9 @@ def _prepare(run: RunDirectory, segment: int) -> Loop:
 
 
 def _watch_of(run: RunDirectory, segment: int) -> Watch | None:
-    reader = HistoryReader(run)
-    reader.poll()
-    watch = reader.history().watch
-    return watch if watch is not None and watch.segment <= segment else None
+    """What the trainer of a segment said is watched; None while its line is still on the way."""
+    reader = LogReader(run.path / f"trainer-{segment}.jsonl")
+    return next((record for record in reader.read() if isinstance(record, Watch)), None)
 
 
 def again(run: RunDirectory, estimators: Sequence[str], analyses: Sequence[str]) -> tuple[int, int, list[str]]:

@@ -71,10 +71,6 @@ class Series:
         """The subject in words: ``3``, ``3 · imdb``."""
         return " · ".join(self.subject.values()) or self.quantity
 
-    def flags_at(self, point: int) -> tuple[str, ...]:
-        """Names of the flags raised at a point (anywhere along its axes)."""
-        return tuple(name for name, raised in self.flags.items() if bool(np.any(raised[point])))
-
 
 @dataclass(frozen=True, slots=True)
 class Failure:

@@ -354,3 +354,30 @@ def test_a_capture_that_fails_is_a_recorded_drop_and_the_training_goes_on(measur
     assert "mat1 and mat2" in history.dropped[0].reason
     assert any("loss became nan" in n.text for n in history.notices)
     assert any("cannot be taken" in n.text for n in history.notices)
+
+
+def test_a_snapshot_that_overtakes_what_is_watched_waits_for_it(own_runs: Path) -> None:
+    import threading
+    import time
+
+    from ibmon.analysis.loop import follow
+    from ibmon.records import End, Segment, Watch
+    from ibmon.runs import locks
+    from ibmon.runs.log import LogWriter
+    from ibmon.spool import write_group
+    from support import written
+
+    run = written([Segment(segment=1, pid=1, host="")])
+    shot = ibmon.Snapshot(0, None, "all", {"a": Activation(torch.randn(20, 2), ("sample", "unit"))})
+    write_group(run.path / "spool", 1, 0, shot)
+    assert locks.acquire(run.lock("trainer"))
+    analyst = threading.Thread(target=follow, args=(run,))
+    analyst.start()
+    time.sleep(0.5)
+    log = LogWriter(run.logs("trainer")[0])
+    log.append(Watch(segment=1, estimators=["binning:width=0.25"]))
+    log.append(End(segment=1, status="finished"))
+    analyst.join(30)
+    locks.release(run.lock("trainer"))
+    locks.release(run.lock("analyst"))
+    assert {s.estimator for s in history_of(run).select("I(X;T)")} == {"binning:width=0.25"}

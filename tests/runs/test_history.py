@@ -36,7 +36,6 @@ def test_missing_values_are_nan_and_flags_are_kept_in_line() -> None:
     (series,) = history_of(run).series
     assert np.isnan(series.value[1])
     assert series.flags["nonfinite"].tolist() == [False, True, False]
-    assert series.flags_at(1) == ("nonfinite",)
     assert thin(series, 10).flags["nonfinite"].tolist() == [False, True]
 
 
