@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .capture import tap
     from .capture.monitor import Monitor
+    from .elements import one_by_one
     from .figures.figure import (
         Axis,
         Curves,
@@ -67,6 +68,7 @@ _HOME = {
     "explicit": "schedules",
     "hookimpl": "hookspecs",
     "log_spaced": "schedules",
+    "one_by_one": "elements",
     "tap": "capture",
 }
 
@@ -105,6 +107,7 @@ __all__ = [
     "explicit",
     "hookimpl",
     "log_spaced",
+    "one_by_one",
     "tap",
 ]
 

@@ -14,9 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy as np
+    from torch import Tensor
+
+    from .tensors import Estimate
 
 FORMAT = 1
 """Version of the run directory's format; a reader refuses a newer one."""
+
+DETAILS = ("raw", "error", "null", "p_value", "limit")
+"""What an ``ibmon.Estimate`` may say beside its value, bounds and flags; in the unit of the value but for ``p_value``."""
 
 
 class IbmonError(Exception):
@@ -48,6 +54,7 @@ class Measurement:
     ``value`` is a number, or an array over the named ``axes`` (300 timepoints or 50 replicas are one measurement).
     ``lower`` and ``upper`` have its shape; each flag is true, or a boolean array of its shape. Information is in bits.
     ``subject`` says what was measured: ``layer``, ``channel``, ``unit``, ``task``, ``parameter`` ... -> name.
+    ``details`` are what an estimate says beside its value (``DETAILS``), each a number or an array of the value's shape.
     """
 
     quantity: str
@@ -59,6 +66,38 @@ class Measurement:
     upper: float | np.ndarray | None = None
     estimator: str = ""
     flags: Mapping[str, bool | np.ndarray] = field(default_factory=dict[str, "bool | np.ndarray"])
+    details: Mapping[str, float | np.ndarray] = field(default_factory=dict[str, "float | np.ndarray"])
+
+    @classmethod
+    def of(
+        cls,
+        estimate: Estimate,
+        quantity: str,
+        *,
+        estimator: str = "",
+        subject: Mapping[str, str] | None = None,
+        axes: Mapping[str, Sequence[int | float | str]] | None = None,
+    ) -> Measurement:
+        """An estimate as a measurement, with its bounds, flags and details; ``axes`` name the dimensions of its batch."""
+
+        def array(tensor: Tensor | None) -> np.ndarray | None:
+            return None if tensor is None else tensor.detach().cpu().double().numpy()
+
+        value = array(estimate.value)
+        assert value is not None
+        details = {name: array(getattr(estimate, name)) for name in DETAILS}
+        return cls(
+            quantity=quantity,
+            value=value,
+            unit=estimate.unit,
+            subject=subject or {},
+            axes=axes or {},
+            lower=array(estimate.lower),
+            upper=array(estimate.upper),
+            estimator=estimator,
+            flags={name: raised.cpu().numpy() for name, raised in estimate.flags.items()},
+            details={name: detail for name, detail in details.items() if detail is not None},
+        )
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
@@ -178,10 +217,15 @@ class Analyst(Record, frozen=True, kw_only=True, omit_defaults=True, tag="analys
     host: str
     device: str = "cpu"
     jobs: list[str] = []
+    options: dict[str, dict[str, bool | int | float | str | None]] = {}
+    """Every option of every estimator, those that were not asked for included: estimator -> option -> value."""
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A measurement on disk. An array is nested lists, or ``array`` names a file in ``arrays/``: value, lower, upper stacked."""
+    """A measurement on disk. An array is nested lists, or ``array`` names a file in ``arrays/``.
+
+    The file stacks value, lower, upper and the details in the order of their names here, whose own values are then null.
+    """
 
     quantity: str
     value: float | list[Any] | None = None
@@ -192,6 +236,7 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     upper: float | list[Any] | None = None
     estimator: str = ""
     flags: dict[str, bool | list[Any]] = {}
+    details: dict[str, float | list[Any] | None] = {}
     array: str | None = None
 
 

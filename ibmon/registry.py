@@ -14,7 +14,7 @@ from .records import NotFoundError
 from .specs import AnalysisSpec, EstimatorSpec, RecipeSpec, Spec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 GROUP = "ibmon"
 KINDS: dict[str, type[Spec]] = {"estimators": EstimatorSpec, "analyses": AnalysisSpec, "recipes": RecipeSpec}
@@ -69,6 +69,19 @@ class Registry:
 
     def analyses(self) -> list[AnalysisSpec]:
         return [c.spec for c in self.contributions["analyses"].values() if isinstance(c.spec, AnalysisSpec)]
+
+    def unusable(self, estimator: EstimatorSpec, analyses: Iterable[str]) -> str:
+        """The sentence for an estimator that none of the ``analyses`` (as asked for) can use; empty when one of them can."""
+        reasons: list[str] = []
+        for text in analyses:
+            analysis = self.analysis(text.partition(":")[0])
+            if not analysis.per_estimator:
+                continue
+            lacking = analysis.lacking(estimator)
+            if not lacking:
+                return ""
+            reasons.append(f"{analysis.name} needs {lacking}")
+        return f"No analysis of this run can use {estimator.name}: {'; '.join(reasons) or 'none takes estimators'}."
 
     def provider(self, kind: str, name: str) -> str:
         """The distribution that provides a name, for notices."""

@@ -22,15 +22,29 @@ class Spec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstimatorSpec(Spec):
-    """An estimator of mutual information (see ``ibmon.Estimator``).
+    """An estimator of mutual information (see ``ibmon.Estimator``), and what it declares to be able to do.
 
-    ``kinds`` are the kinds of variable it accepts beside a continuous one; ``bounds`` says whether its estimates carry
-    them; ``operations`` are methods it has beside the call (``entropy``, ``conditional``, ``pairwise``).
+    ``ibmon.testing.check_estimator`` runs the checks that fit what is declared, for the estimator's default options.
+
+    - ``kinds``: kinds of variable it takes as y; ``x_kinds``: as x.
+    - ``operations``: methods it has beside the call (``entropy``, ``conditional``, ``pairwise``).
+    - ``bounds``: whether its estimates carry ``lower`` and ``upper``.
+    - ``invariances``: what of a continuous variable does not change its estimate: ``scale`` (of each column), ``offset``,
+      ``rotation``, ``monotone`` (an increasing function of each column).
+    - ``consistent``: for which distributions it converges to the mutual information itself with the number of samples:
+      ``gaussian`` (jointly), ``continuous`` (any smooth density), ``classes`` (a continuous variable and labels),
+      ``discrete`` (labels and labels). An estimator of a surrogate (binned, noisy, kernel) declares none.
+    - ``unit`` of its values, and ``memory``: the most MiB that a call takes beyond its input and output.
     """
 
     kinds: tuple[str, ...] = ("identity", "labels")
+    x_kinds: tuple[str, ...] = ("continuous",)
     bounds: bool = False
     operations: tuple[str, ...] = ()
+    invariances: tuple[str, ...] = ()
+    consistent: tuple[str, ...] = ()
+    unit: str = "bits"
+    memory: int = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +52,25 @@ class AnalysisSpec(Spec):
     """An analysis: ``target`` has ``measure(snapshot, estimators)``; ``figures`` is a function of the history.
 
     ``requires`` names what a snapshot must have: ``layers``, ``gradients``, ``targets``, ``probe:NAME``.
-    With ``per_estimator`` it runs once for each estimator of the run. ``default`` analyses run without being asked for.
+    With ``per_estimator`` it runs once for each estimator of the run, which must take the ``kinds`` of variable named here and
+    have the ``operations``. ``default`` analyses run without being asked for.
     The module of ``figures`` must not import torch: it is what the terminal and the exports call.
     """
 
     figures: str = ""
     requires: tuple[str, ...] = ("layers",)
     per_estimator: bool = True
+    kinds: tuple[str, ...] = ()
+    operations: tuple[str, ...] = ()
     default: bool = True
+
+    def lacking(self, estimator: EstimatorSpec) -> str:
+        """What the analysis needs of an estimator and this one does not have, in words; empty when it fits."""
+        needs = [kind for kind in self.kinds if kind not in estimator.kinds]
+        if self.kinds and "continuous" not in estimator.x_kinds:
+            needs.append("a continuous layer")
+        needs += [operation for operation in self.operations if operation not in estimator.operations]
+        return " and ".join(needs)
 
     def load_figures(self) -> Any:
         """Import and return the function ``figures(history) -> sequence of Figure``."""

@@ -154,10 +154,16 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What an estimator says: ``value`` and bounds of the batch's shape (0-d without a batch), in ``unit``.
+    """What an estimator says. All tensors have the batch's shape (0-d without a batch) and are in ``unit``.
 
-    ``flags`` maps a flag's name to a boolean tensor of the same shape. ``limit`` is what the value cannot exceed
-    (log2 N, H(Y)), where the estimator knows it.
+    - ``value``: what is shown, clipped to what is possible; ``raw``: the same before clipping, where the estimator clips.
+    - ``lower``, ``upper``: bounds, where the estimator has them. ``error``: standard error of the value, where it has one.
+    - ``null``: mean over permutations of the labels, what the estimator reads where there is nothing to read;
+      ``p_value``: the share of permutations that reach the estimate, (1 + reached) / (1 + permutations).
+    - ``limit``: what the value cannot exceed (log2 N, H(Y)), where the estimator knows it.
+    - ``flags``: name -> boolean tensor, for what makes the number mean less than it seems: ``saturated``,
+      ``label_saturated``, ``high_dimension``, ``few_samples``, ``ties``, ``deterministic``, ``constant``, ``nonfinite``,
+      ``empty``, and whatever else an estimator has to confess.
     """
 
     value: Tensor
@@ -166,13 +172,26 @@ class Estimate:
     upper: Tensor | None = None
     flags: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
     limit: Tensor | None = None
+    raw: Tensor | None = None
+    error: Tensor | None = None
+    null: Tensor | None = None
+    p_value: Tensor | None = None
 
 
 class Estimator(Protocol):
     """Mutual information of one variable with several others: a frozen dataclass whose fields are its options.
 
-    The expensive part is shared between the ``ys``. Runs on the device of ``x``, in chunks under a memory budget; never
-    mutates its input or any global random state (``rng`` is the only source of randomness).
+    The expensive part is shared between the ``ys``. Leading dimensions are a batch; masked samples are left out, as if the
+    variable had been compressed. Runs on the device of ``x``, in chunks under a memory budget; never mutates its input or any
+    global random state (``rng``, on the CPU, is the only source of randomness). ``EstimatorSpec`` declares what it can do, and
+    ``ibmon.testing.check_estimator`` holds it to that.
+
+    An estimator may have further operations, which its spec lists:
+
+    - ``entropy(x, *, rng) -> Estimate`` of one variable;
+    - ``conditional(x, y, z, *, rng) -> Estimate``: I(x; y | z);
+    - ``pairwise(x, y, *, lag=0, rng) -> Estimate``: for x ``(..., samples, I)`` and y ``(..., samples, J)`` the value
+      ``(..., I, J)`` holds I(x_i(t); y_j(t + lag)), each column a variable of its own and the samples in the order of time.
     """
 
     def __call__(self, x: Variable, ys: Sequence[Variable], *, rng: torch.Generator) -> tuple[Estimate, ...]: ...

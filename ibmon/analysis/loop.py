@@ -67,7 +67,9 @@ class Loop:
         self.jobs = [job for job in self.jobs if job.name not in disabled]
         path, _ = self.run.new_log("analyst")
         self._log = LogWriter(path)
-        self.append(Analyst(pid=os.getpid(), host=socket.gethostname(), device=self.device, jobs=[j.name for j in self.jobs]))
+        options = {name: values for job in self.jobs for name, values in job.options.items()}
+        names = [job.name for job in self.jobs]
+        self.append(Analyst(pid=os.getpid(), host=socket.gethostname(), device=self.device, jobs=names, options=options))
         self._learn_from_death()
 
     def append(self, record: AnyRecord) -> None:

@@ -30,6 +30,7 @@ def logged(measurement: Measurement, folder: Path, name: str) -> Value:
     bad = ~np.isfinite(value)
     if bad.any():
         flags["nonfinite"] = bad | flags.get("nonfinite", np.zeros(shape, bool))
+    details = {name: _array(detail, shape, measurement.quantity) for name, detail in measurement.details.items()}
     common: dict[str, Any] = {
         "quantity": measurement.quantity,
         "unit": measurement.unit,
@@ -39,11 +40,12 @@ def logged(measurement: Measurement, folder: Path, name: str) -> Value:
         "flags": {flag: _flag(raised) for flag, raised in flags.items() if raised.any()},
     }
     if value.size <= INLINE:
-        return Value(**common, value=_listed(value), lower=_listed(lower), upper=_listed(upper))
+        beside = {detail: _listed(array) for detail, array in details.items()}
+        return Value(**common, value=_listed(value), lower=_listed(lower), upper=_listed(upper), details=beside)
     nothing = np.full(shape, np.nan)
-    stacked = np.stack([value, nothing if lower is None else lower, nothing if upper is None else upper])
+    stacked = np.stack([nothing if array is None else array for array in (value, lower, upper, *details.values())])
     save_array(folder, f"{name}.npy", stacked)
-    return Value(**common, array=f"{name}.npy")
+    return Value(**common, details=dict.fromkeys(details), array=f"{name}.npy")
 
 
 def _plain(value: Any) -> Any:

@@ -192,6 +192,7 @@ def _as_json(run: RunDirectory, history: History) -> dict[str, Any]:
         "measured": history.measured,
         "dropped": [msgspec.to_builtins(d) for d in history.dropped],
         "notices": [msgspec.to_builtins(n) for n in history.notices],
+        "estimators": history.options,
         "series": [
             {
                 "quantity": s.quantity,
@@ -207,6 +208,7 @@ def _as_json(run: RunDirectory, history: History) -> dict[str, Any]:
                 "lower": numbers(s.lower.tolist()),
                 "upper": numbers(s.upper.tolist()),
                 "flags": {k: v.tolist() for k, v in s.flags.items()},
+                "details": {k: numbers(v.tolist()) for k, v in s.details.items()},
             }
             for s in (*history.series, *history.scalars.values())
         ],

@@ -258,6 +258,11 @@ def _check(asked: Asked) -> None:
             request = Request.parse(text)
             spec = registry.estimator(request.name) if kind == "estimator" else registry.analysis(request.name)
             request.resolve(spec.target)
+    analyses = [*(a.name for a in registry.analyses() if a.default), *asked["analyses"]]
+    for text in asked["estimators"]:
+        unusable = registry.unusable(registry.estimator(Request.parse(text).name), analyses)
+        if unusable:
+            raise UsageError(unusable)
     if asked["schedule"]:
         from ibmon.schedules import parse
 

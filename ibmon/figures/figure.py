@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
 
 Scale = Literal["linear", "log"]
@@ -38,7 +40,9 @@ class Trajectory:
     """One subject's path through a plane: arrays ``(points,)``, in the order of training.
 
     ``hollow`` marks points whose estimate means little (saturated); ``flags`` says why, point by point. Bounds are NaN where
-    the estimator has none. ``members_x`` and ``members_y`` ``(points, members)`` are the single networks behind a median.
+    the estimator has none. ``x_details`` and ``y_details`` are what the estimates say beside their values, as in a ``Series``:
+    ``raw``, ``error``, ``null``, ``p_value``, ``limit``, each ``(points,)``. ``members_x`` and ``members_y``
+    ``(points, members)`` are the single networks behind a median.
     """
 
     label: str
@@ -53,13 +57,18 @@ class Trajectory:
     hollow: np.ndarray | None = None
     flags: tuple[tuple[str, ...], ...] = ()
     estimator: str = ""
+    x_details: Mapping[str, np.ndarray] = field(default_factory=dict[str, "np.ndarray"])
+    y_details: Mapping[str, np.ndarray] = field(default_factory=dict[str, "np.ndarray"])
     members_x: np.ndarray | None = None
     members_y: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A curve ``y`` over ``x``, both ``(points,)``, with an optional band; NaN is a gap and never bridged."""
+    """A curve ``y`` over ``x``, both ``(points,)``, with an optional band; NaN is a gap and never bridged.
+
+    ``flags`` and ``details`` are those of the estimates behind the points, as in a ``Trajectory``.
+    """
 
     label: str
     x: np.ndarray
@@ -68,6 +77,8 @@ class Line:
     upper: np.ndarray | None = None
     step: np.ndarray | None = None
     estimator: str = ""
+    flags: tuple[tuple[str, ...], ...] = ()
+    details: Mapping[str, np.ndarray] = field(default_factory=dict[str, "np.ndarray"])
     dashed: bool = False
     """Drawn thinner: a companion of the line before it with the same ``group``, and in its colour."""
     group: int | None = None

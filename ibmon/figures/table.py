@@ -13,7 +13,7 @@ from .figure import Curves, Figure, Heatmap, Histogram, Image, Plane, Table, Vie
 from .view import chosen, number, shown_length, shown_points
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 Row = tuple[str, ...]
 
@@ -146,10 +146,13 @@ def _records(figure: Figure) -> Iterator[tuple[str | float, ...]]:
 
 
 def _plane_records(figure: Plane) -> Iterator[tuple[str | float, ...]]:
-    sides = ("x", "x_lower", "x_upper", "y", "y_lower", "y_upper")
-    yield ("series", "step", "epoch", *sides, "flags", "estimator", "quantity_x", "quantity_y")
+    about_x, about_y = (_names(t.x_details for t in figure.trajectories), _names(t.y_details for t in figure.trajectories))
+    x = ("x", "x_lower", "x_upper", *(f"x_{name}" for name in about_x))
+    y = ("y", "y_lower", "y_upper", *(f"y_{name}" for name in about_y))
+    yield ("series", "step", "epoch", *x, *y, "flags", "estimator", "quantity_x", "quantity_y")
     for t in figure.trajectories:
-        arrays = (t.step, t.epoch, t.x, t.x_lower, t.x_upper, t.y, t.y_lower, t.y_upper)
+        beside_x, beside_y = ([t.x_details.get(n) for n in about_x], [t.y_details.get(n) for n in about_y])
+        arrays = (t.step, t.epoch, t.x, t.x_lower, t.x_upper, *beside_x, t.y, t.y_lower, t.y_upper, *beside_y)
         for k in range(len(t.x)):
             values = (math.nan if a is None else float(a[k]) for a in arrays)
             flags = " ".join(t.flags[k]) if k < len(t.flags) else ""
@@ -157,12 +160,19 @@ def _plane_records(figure: Plane) -> Iterator[tuple[str | float, ...]]:
 
 
 def _curve_records(figure: Curves) -> Iterator[tuple[str | float, ...]]:
-    yield ("series", "step", "x", "y", "lower", "upper", "estimator", "quantity_x", "quantity_y")
+    about = _names(line.details for line in figure.lines)
+    yield ("series", "step", "x", "y", "lower", "upper", *about, "flags", "estimator", "quantity_x", "quantity_y")
     for line in figure.lines:
-        arrays = (line.step, line.x, line.y, line.lower, line.upper)
+        arrays = (line.step, line.x, line.y, line.lower, line.upper, *(line.details.get(name) for name in about))
         for k in range(len(line.x)):
             values = (math.nan if a is None else float(a[k]) for a in arrays)
-            yield (line.label, *values, line.estimator, figure.x.label, figure.y.label)
+            flags = " ".join(line.flags[k]) if k < len(line.flags) else ""
+            yield (line.label, *values, flags, line.estimator, figure.x.label, figure.y.label)
+
+
+def _names(details: Iterable[Mapping[str, np.ndarray]]) -> list[str]:
+    """Every name of a detail, in the order of first appearance."""
+    return list(dict.fromkeys(name for each in details for name in each))
 
 
 def _matrix_records(figure: Heatmap) -> Iterator[tuple[str | float, ...]]:

@@ -31,6 +31,7 @@ from ibmon.records import (
 )
 
 from .arrays import load_array
+from .columns import Columns, Row
 from .log import LogReader, printable
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ class Series:
 
     ``step``, ``epoch`` ``(points,)``; ``value``, ``lower``, ``upper`` ``(points, *axes)`` in ``unit``, NaN where there is none;
     ``flags`` name -> boolean ``(points, *axes)``. ``axes`` maps an axis's name to its coordinates, in order; most series
-    have none. ``job`` is the analysis (with its estimator) that measured it.
+    have none. ``details`` are what estimates say beside their value, name -> ``(points, *axes)``: ``raw``, ``error``, ``null``,
+    ``p_value``, ``limit``. ``job`` is the analysis (with its estimator) that measured it.
     """
 
     quantity: str
@@ -65,6 +67,7 @@ class Series:
     lower: NDArray[np.float64]
     upper: NDArray[np.float64]
     flags: Mapping[str, NDArray[np.bool_]]
+    details: Mapping[str, NDArray[np.float64]] = field(default_factory=dict[str, "NDArray[np.float64]"])
 
     @property
     def label(self) -> str:
@@ -98,6 +101,8 @@ class History:
     failures: tuple[Failure, ...] = ()
     disabled: tuple[Disabled, ...] = ()
     jobs: tuple[str, ...] = ()
+    options: Mapping[str, Mapping[str, bool | int | float | str | None]] = field(default_factory=dict[str, Any])
+    """Every option of every estimator, given or by default: estimator -> option -> value."""
     captured: int = 0
     measured: int = 0
     skipped: int = 0
@@ -157,82 +162,6 @@ class _Key(NamedTuple):
     axes: tuple[tuple[str, tuple[int | float | str, ...]], ...] = ()
 
 
-class _Column:
-    """A growing array of rows that all have one shape."""
-
-    def __init__(self, shape: tuple[int, ...], dtype: Any, blank: Any) -> None:
-        self._data = np.full((16, *shape), blank, dtype)
-        self._blank = blank
-        self._size = 0
-
-    def push(self, row: Any) -> None:
-        if self._size == len(self._data):
-            grown = np.full((2 * self._size, *self._data.shape[1:]), self._blank, self._data.dtype)
-            grown[: self._size] = self._data
-            self._data = grown
-        self._data[self._size] = row
-        self._size += 1
-
-    def extend_to(self, size: int) -> None:
-        while self._size < size:
-            self.push(self._blank)
-
-    def view(self) -> NDArray[Any]:
-        rows = self._data[: self._size]
-        rows.flags.writeable = False
-        return rows
-
-
-class _Builder:
-    """The columns of one series. Rows arrive in the order of the log and are sorted by (segment, seq) when read."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
-        self.order = _Column((2,), np.int64, 0)
-        self.step = _Column((), np.int64, 0)
-        self.epoch = _Column((), np.float64, np.nan)
-        self.value = _Column(shape, np.float64, np.nan)
-        self.lower = _Column(shape, np.float64, np.nan)
-        self.upper = _Column(shape, np.float64, np.nan)
-        self.flags: dict[str, _Column] = {}
-        self.size = 0
-        self.sorted = True
-        self._last = (-1, -1)
-
-    def push(
-        self, order: tuple[int, int], step: int, epoch: float | None, value: Any, lower: Any, upper: Any, flags: dict[str, Any]
-    ) -> None:
-        self.sorted = self.sorted and order >= self._last
-        self._last = max(order, self._last)
-        self.order.push(order)
-        self.step.push(step)
-        self.epoch.push(np.nan if epoch is None else epoch)
-        self.value.push(value)
-        self.lower.push(np.nan if lower is None else lower)
-        self.upper.push(np.nan if upper is None else upper)
-        for name, raised in flags.items():
-            column = self.flags.setdefault(name, _Column(self.shape, np.bool_, False))
-            column.extend_to(self.size)
-            column.push(raised)
-        self.size += 1
-        for column in self.flags.values():
-            column.extend_to(self.size)
-
-    def columns(self) -> dict[str, Any]:
-        out: dict[str, Any] = {n: getattr(self, n).view() for n in ("step", "epoch", "value", "lower", "upper")}
-        flags = {name: column.view() for name, column in self.flags.items()}
-        if not self.sorted:
-            rows = self.order.view()
-            by = np.lexsort((rows[:, 1], rows[:, 0]))
-            out = {name: column[by] for name, column in out.items()}
-            flags = {name: column[by] for name, column in flags.items()}
-        epoch = out["epoch"]
-        if np.isfinite(epoch).any():
-            # The untrained network was taken before the training said that it counts epochs.
-            out["epoch"] = np.where(np.isnan(epoch) & (out["step"] == 0), 0.0, epoch)
-        return {**out, "flags": flags}
-
-
 class HistoryReader:
     """Builds the history of a run directory by tailing its logs; call ``poll`` as often as you like."""
 
@@ -240,11 +169,12 @@ class HistoryReader:
         self.directory = run
         self.info = _safe_info(run.info())
         self._readers: dict[Path, LogReader] = {}
-        self._builders: dict[_Key, _Builder] = {}
-        self._scalars: dict[str, _Builder] = {}
+        self._builders: dict[_Key, Columns] = {}
+        self._scalars: dict[str, Columns] = {}
         self._seen: set[tuple[int, int, str]] = set()
         self._measured: set[tuple[int, int]] = set()
         self._jobs: list[str] = []
+        self._options: dict[str, dict[str, Any]] = {}
         self._captured: set[tuple[int, int]] = set()
         self._lists: dict[str, list[Any]] = {n: [] for n in ("segments", "notices", "dropped", "failures", "disabled")}
         self._watch: Watch | None = None
@@ -289,6 +219,7 @@ class HistoryReader:
                 progress=self._progress,
                 end=self._end,
                 jobs=jobs,
+                options=dict(self._options),
                 captured=len(self._captured),
                 measured=len(self._measured & self._captured),
                 skipped=sum(r.skipped for r in self._readers.values()),
@@ -334,6 +265,9 @@ class HistoryReader:
                 self._end = _safe(record, "error", "status")
             case Analyst():
                 self._jobs.extend(printable(j) for j in record.jobs if printable(j) not in self._jobs)
+                for name, values in record.options.items():
+                    safe = {printable(k): printable(v) if isinstance(v, str) else v for k, v in values.items()}
+                    self._options[printable(name)] = safe
 
     def _take_result(self, record: Result) -> None:
         key = (record.segment, record.seq, record.job)
@@ -348,8 +282,8 @@ class HistoryReader:
     def _take_value(self, record: Result, entry: Value) -> None:
         axes = tuple((printable(name), tuple(_safe_text(c) for c in points)) for name, points in entry.axes.items())
         shape = tuple(len(points) for _, points in axes)
-        arrays = _values(entry, shape, self.directory)
-        if arrays is None:
+        row = _row(entry, shape, self.directory)
+        if row is None:
             self._lists["failures"].append(
                 Failure(printable(record.job), record.step, f"{printable(entry.quantity)}: unreadable")
             )
@@ -357,38 +291,39 @@ class HistoryReader:
         subject = tuple((printable(k), printable(v)) for k, v in entry.subject.items())
         named = (printable(entry.quantity), printable(entry.unit), subject, printable(record.evaluation))
         key = _Key(*named, printable(entry.estimator), printable(record.job), axes)
-        builder = self._builders.setdefault(key, _Builder(shape))
-        value, lower, upper, flags = arrays
-        builder.push((record.segment, record.seq), record.step, record.epoch, value, lower, upper, flags)
+        builder = self._builders.setdefault(key, Columns(shape))
+        builder.push((record.segment, record.seq), record.step, record.epoch, row)
 
     def _push_scalar(self, name: str, segment: int, step: int, epoch: float | None, value: float | None) -> None:
         if value is None and name not in self._scalars:
             return
-        builder = self._scalars.setdefault(name, _Builder(()))
-        builder.push((segment, step), step, epoch, np.nan if value is None else value, None, None, {})
+        builder = self._scalars.setdefault(name, Columns(()))
+        builder.push((segment, step), step, epoch, Row(np.nan if value is None else value))
 
 
-def _series(key: _Key, builder: _Builder) -> Series:
+def _series(key: _Key, builder: Columns) -> Series:
     named = key._replace(subject=(), axes=())._asdict()
     return Series(**{**named, "subject": dict(key.subject), "axes": dict(key.axes)}, **builder.columns())
 
 
-def _values(entry: Value, shape: tuple[int, ...], run: RunDirectory) -> tuple[Any, Any, Any, dict[str, Any]] | None:
-    """Value, bounds and flags of the declared shape, or None when the entry does not fit its own axes."""
+def _row(entry: Value, shape: tuple[int, ...], run: RunDirectory) -> Row | None:
+    """A value of the declared shape with all that is beside it, or None when the entry does not fit its own axes."""
     try:
         flags = {printable(n): np.broadcast_to(np.asarray(f, bool), shape) for n, f in entry.flags.items()}
+        names = [printable(name) for name in entry.details]
         if entry.array is not None:
             stacked = load_array(run.arrays, entry.array)
-            if stacked.shape != (3, *shape):
+            if stacked.shape != (3 + len(names), *shape):
                 return None
-            return stacked[0], stacked[1], stacked[2], flags
-        parts = [None if v is None else np.asarray(v, np.float64) for v in (entry.value, entry.lower, entry.upper)]
+            return Row(stacked[0], stacked[1], stacked[2], flags, dict(zip(names, stacked[3:], strict=True)))
+        listed = (entry.value, entry.lower, entry.upper, *entry.details.values())
+        parts = [None if v is None else np.asarray(v, np.float64) for v in listed]
         if any(p is not None and p.shape != shape for p in parts):
             return None
-        value = np.nan if parts[0] is None else parts[0]
+        value, *parts = [np.full(shape, np.nan) if p is None else p for p in parts]
     except (ValueError, TypeError, OSError, OverflowError):
         return None
-    return value, parts[1], parts[2], flags
+    return Row(value, parts[0], parts[1], flags, dict(zip(names, parts[2:], strict=True)))
 
 
 def _safe_text(text: int | float | str) -> int | float | str:
@@ -408,6 +343,6 @@ def _safe_info(info: RunInfo) -> RunInfo:
 def thin(series: Series, until: int) -> Series:
     """The series up to and including a step."""
     keep = series.step <= until
-    flags = {name: raised[keep] for name, raised in series.flags.items()}
+    flags, details = ({name: column[keep] for name, column in kind.items()} for kind in (series.flags, series.details))
     columns = {name: getattr(series, name)[keep] for name in ("step", "epoch", "value", "lower", "upper")}
-    return replace(series, **columns, flags=flags)
+    return replace(series, **columns, flags=flags, details=details)

@@ -12,11 +12,14 @@ from ibmon.figures.figure import Curves, Figure, Heatmap, Plane, Table, View
 from ibmon.figures.view import chosen, number, shown_length, shown_points
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ibmon.figures.figure import Axis, Scale
     from ibmon.plot import Frame as ChartFrame
 
     from .look import Role
 
+_DETAIL_WORDS = {"error": "±", "null": "null", "p_value": "p", "raw": "raw", "limit": "at most"}
 SMOOTHING = (1, 5, 15, 45)
 Words = list[tuple[str, "Role"]]
 
@@ -171,7 +174,7 @@ def where(figure: Figure, view: View) -> tuple[float, float] | None:
 
 
 def readout(figure: Figure, view: View, epoch: float | None = None) -> list[Words]:
-    """What the cursor points at, in three lines: which point, its value with bounds, estimator and flags."""
+    """What the cursor points at, line by line: which point, its value with all that the estimate says, estimator and flags."""
     if view.cursor is None or view.cursor[0] not in series_of(figure, view):
         return [[("nothing to inspect in this chart", "dim")]]
     i, k = view.cursor
@@ -182,11 +185,8 @@ def readout(figure: Figure, view: View, epoch: float | None = None) -> list[Word
             flags = ("saturated",)
         return [
             _point(t.label, len(t.x), k, float(t.epoch[k]), int(t.step[k])),
-            [
-                *_value(figure.x, float(t.x[k]), _at(t.x_lower, k), _at(t.x_upper, k)),
-                ("     ", "text"),
-                *_value(figure.y, float(t.y[k]), _at(t.y_lower, k), _at(t.y_upper, k)),
-            ],
+            [*_value(figure.x, float(t.x[k]), _at(t.x_lower, k), _at(t.x_upper, k)), *_beside(t.x_details, k, float(t.x[k]))],
+            [*_value(figure.y, float(t.y[k]), _at(t.y_lower, k), _at(t.y_upper, k)), *_beside(t.y_details, k, float(t.y[k]))],
             _origin(t.estimator or figure.note, flags),
         ]
     if isinstance(figure, Curves):
@@ -198,8 +198,8 @@ def readout(figure: Figure, view: View, epoch: float | None = None) -> list[Word
         known = float(line.x[k]) if unit.startswith("epoch") else epoch
         return [
             _point(line.label, len(line.x), k, known, step) + (at if not unit.startswith(("epoch", "step")) else []),
-            _value(figure.y, float(line.y[k]), *band, words="band"),
-            _origin(line.estimator or figure.note, ()),
+            [*_value(figure.y, float(line.y[k]), *band, words="band"), *_beside(line.details, k, float(line.y[k]))],
+            _origin(line.estimator or figure.note, line.flags[k] if k < len(line.flags) else ()),
         ]
     if isinstance(figure, Heatmap):
         row = figure.row_labels[i] if i < len(figure.row_labels) else str(i)
@@ -230,6 +230,16 @@ def _value(axis: Axis, value: float, low: float, high: float, words: str = "boun
     if math.isfinite(low) or math.isfinite(high):
         return [*said, (f"  {words} ", "dim"), (f"{number(low)} to {number(high)}", "text")]
     return [*said, ("  no bounds", "dim")] if words == "bounds" else said
+
+
+def _beside(details: Mapping[str, np.ndarray], k: int, value: float) -> Words:
+    """What an estimate says beside its value; the raw value only where clipping changed it."""
+    said: Words = []
+    for name, word in _DETAIL_WORDS.items():
+        detail = _at(details.get(name), k)
+        if math.isfinite(detail) and not (name == "raw" and math.isclose(detail, value, abs_tol=1e-9)):
+            said.extend(((f"  {word} ", "dim"), (number(detail), "text")))
+    return said
 
 
 def _origin(estimator: str, flags: tuple[str, ...]) -> Words:

@@ -124,6 +124,7 @@ class Readout(Rows):
     def show(self, words: Sequence[Words]) -> None:
         self._words = words
         self.display = bool(words)
+        self.styles.height = max(1, len(words))
         self.update()
 
     def build(self, width: int, height: int) -> list[Row]:

@@ -13,6 +13,7 @@ def ibmon_analyses() -> Iterator[AnalysisSpec]:
         figures="ibmon_analyses.information_plane_figures:figures",
         summary="I(X;T) against I(T;Y) of every layer (Tishby & Zaslavsky 2015).",
         requires=("layers",),
+        kinds=("identity", "labels"),
     )
     yield AnalysisSpec(
         name="gradient-snr",

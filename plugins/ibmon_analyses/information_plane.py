@@ -32,13 +32,14 @@ class InformationPlane:
             x = activation.variable()
             known = identity if identity is not None and len(identity) == x.samples else torch.arange(x.samples)
             fitting = {task: y for task in tasks if (y := labels_of(snapshot.targets[task], activation)) is not None}
+            axes = _axes(activation)
             ys = [Variable(known.to(x.values.device), "identity"), *fitting.values()]
             for name, estimator in estimators.items():
                 about_x, *about_y = estimator(x, ys)
-                yield _measurement("I(X;T)", about_x, activation, {"layer": layer}, name)
+                yield Measurement.of(about_x, "I(X;T)", subject={"layer": layer}, axes=axes, estimator=name)
                 for task, estimate in zip(fitting, about_y, strict=True):
                     subject = {"layer": layer, "task": task} if len(tasks) > 1 else {"layer": layer}
-                    yield _measurement("I(T;Y)", estimate, activation, subject, name)
+                    yield Measurement.of(estimate, "I(T;Y)", subject=subject, axes=axes, estimator=name)
         if identity is not None:
             yield Measurement(quantity="H(X)", value=_entropy(identity))
         for task, labels in snapshot.targets.items():
@@ -71,27 +72,9 @@ def _token_mask(snapshot: Snapshot, labels: Tensor) -> Tensor | None:
     return None
 
 
-def _measurement(
-    quantity: str, estimate: Estimate, activation: Activation, subject: Mapping[str, str], estimator: str
-) -> Measurement:
-    axes = {name: list(range(activation.values.shape[activation.axes.index(name)])) for name in activation.batch()}
-
-    def array(tensor: Tensor | None):
-        return None if tensor is None else tensor.detach().cpu().double().numpy()
-
-    value = array(estimate.value)
-    assert value is not None
-    return Measurement(
-        quantity=quantity,
-        value=value,
-        unit=estimate.unit,
-        subject=subject,
-        axes=axes,
-        lower=array(estimate.lower),
-        upper=array(estimate.upper),
-        estimator=estimator,
-        flags={name: raised.cpu().numpy() for name, raised in estimate.flags.items()},
-    )
+def _axes(activation: Activation) -> dict[str, list[int]]:
+    """The batch of the activation's variable as axes of a measurement."""
+    return {name: list(range(activation.values.shape[activation.axes.index(name)])) for name in activation.batch()}
 
 
 def _entropy(labels: Tensor) -> float:

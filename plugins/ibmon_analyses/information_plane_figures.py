@@ -85,7 +85,7 @@ def _trajectories(x: Series, y: Series) -> Iterator[Trajectory]:
         index_x, index_y = (in_x, *at), (in_y, *at)
         members = "replica" in axes
         flags = _flag_names([(x, in_x), (y, in_y)])
-        saturated = x.flags.get("saturated", np.zeros_like(x.value, dtype=bool))[index_x]
+        saturated = _raised(x, "saturated")[index_x] | _raised(y, "label_saturated")[index_y]
 
         def middle(values: np.ndarray, members: bool = members) -> np.ndarray:
             return np.median(values, axis=1) if members else values
@@ -103,9 +103,15 @@ def _trajectories(x: Series, y: Series) -> Iterator[Trajectory]:
             hollow=saturated.mean(axis=1) > 0.5 if members else saturated,
             flags=flags,
             estimator=x.estimator,
+            x_details={name: middle(detail[index_x]) for name, detail in x.details.items()},
+            y_details={name: middle(detail[index_y]) for name, detail in y.details.items()},
             members_x=x.value[index_x] if members else None,
             members_y=y.value[index_y] if members else None,
         )
+
+
+def _raised(series: Series, flag: str) -> np.ndarray:
+    return series.flags.get(flag, np.zeros(series.value.shape, dtype=bool))
 
 
 def _flag_names(parts: Sequence[tuple[Series, np.ndarray]]) -> tuple[tuple[str, ...], ...]:
@@ -122,7 +128,7 @@ def _flag_names(parts: Sequence[tuple[Series, np.ndarray]]) -> tuple[tuple[str, 
 
 def _through_training(quantity: str, series: list[Series], suffix: str, estimator: str, where: str) -> Curves:
     lines: list[Line] = []
-    for s in series:
+    for group, s in enumerate(series):
         flat = s.value.reshape(len(s.value), -1)
         at = _epochs(s)
         band = (
@@ -130,9 +136,25 @@ def _through_training(quantity: str, series: list[Series], suffix: str, estimato
             if flat.shape[1] > 1 and len(flat)
             else (None, None)
         )
-        value = np.median(flat, axis=1) if flat.shape[1] > 1 else flat[:, 0]
-        label = s.subject.get("layer", s.label)
-        lines.append(Line(label=label, x=at, y=value, lower=band[0], upper=band[1], step=s.step, estimator=estimator))
+        value = _middle(s.value)
+        lines.append(
+            Line(
+                label=s.subject.get("layer", s.label),
+                x=at,
+                y=value,
+                lower=band[0],
+                upper=band[1],
+                step=s.step,
+                estimator=estimator,
+                flags=_flag_names([(s, np.arange(len(at)))]),
+                details={name: _middle(detail) for name, detail in s.details.items()},
+                group=group,
+            )
+        )
+        if "null" in s.details:
+            null = _middle(s.details["null"])
+            label = f"{lines[-1].label} null"
+            lines.append(Line(label=label, x=at, y=null, step=s.step, estimator=estimator, dashed=True, group=group))
     unit = "epoch" if series and np.isfinite(series[0].epoch).any() else "step"
     return Curves(
         name=f"information-{suffix}",
@@ -143,6 +165,12 @@ def _through_training(quantity: str, series: list[Series], suffix: str, estimato
         y=Axis(label=f"{quantity} [bits]", limits=(0.0, None)),
         lines=tuple(lines),
     )
+
+
+def _middle(values: np.ndarray) -> np.ndarray:
+    """The median over the axes of a series (points,)."""
+    flat = values.reshape(len(values), -1)
+    return np.median(flat, axis=1) if flat.shape[1] > 1 else flat[:, 0]
 
 
 def _epochs(series: Series) -> np.ndarray:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from math import isfinite
 from typing import Literal
 
@@ -18,8 +17,22 @@ from torch import Tensor
 
 from ibmon import Estimate, Variable
 
-from . import discrete
-from .discrete import LN2, Samples
+from .estimates import estimate
+from .nulls import check_permutations, permutations
+from .samples import (
+    LN2,
+    Samples,
+    check_kinds,
+    data_of,
+    distinct,
+    entropy,
+    entropy_of_codes,
+    label_codes,
+    multipliers,
+    number_hashes,
+    owners,
+    samples_of,
+)
 
 _DEFAULT_WIDTH = 0.07
 _OUTERMOST = 2.0**62
@@ -40,7 +53,8 @@ class Binning:
     - ``quantile``: so many cells of equal mass for each unit.
     - ``range="observed"``: ``bins`` equal cells over the range of the whole layer.
 
-    ``miller_madow`` adds the bias correction (cells − 1) / 2N to every entropy (Miller 1955).
+    ``miller_madow`` adds the bias correction (cells − 1) / 2N to every entropy (Miller 1955). ``permutations`` of the labels
+    make the null beside I(T̂; Y), with a p-value from 19 on; 0 leaves it out.
     Raises ValueError for two conventions at once, and for options out of their domain.
     """
 
@@ -50,6 +64,7 @@ class Binning:
     range: Literal["observed"] | None = None
     bins: int = 30
     miller_madow: bool = False
+    permutations: int = 5
 
     def __post_init__(self) -> None:
         conventions = {"width": self.width, "edges": self.edges, "quantile": self.quantile, "range": self.range}
@@ -69,54 +84,65 @@ class Binning:
             raise ValueError(f"binning: range must be observed, not {self.range}")
         if self.bins < 1 or (self.bins != 30 and self.range is None):
             raise ValueError(f"binning: bins={self.bins} needs range=observed and at least 1")
+        check_permutations(self.permutations, "binning")
 
     def __call__(self, x: Variable, ys: Sequence[Variable], *, rng: torch.Generator) -> tuple[Estimate, ...]:
-        """I(T̂; y) for each of ``ys``, identities or labels (samples,) or (..., samples). ``rng`` is not used.
+        """I(T̂; y) for each of ``ys``, identities or labels (samples,) or (..., samples).
 
+        ``value`` is clipped to [0, ``limit``], H(Y) or log2 of the distinct inputs; ``raw`` is not. ``null`` is the mean of
+        ``raw`` over the permutations, which ``rng`` draws for each labels in turn.
         Flags: ``saturated`` (H(T̂) within 5 % of log2 of the distinct inputs, or more distinct rows than half the
-        samples), ``edges`` (over half of the activations in the outer cells; with ``edges`` only), ``nonfinite`` (the
-        value is NaN) and ``empty`` (no sample is data; the value is NaN).
+        samples), ``label_saturated`` (the null exceeds half of H(Y)), ``edges`` (over half of the activations in the outer
+        cells; with ``edges`` only), ``few_samples`` (under 50), ``nonfinite`` (the value is NaN) and ``empty`` (no sample is
+        data; the value is NaN).
         Raises ValueError for other kinds of variables and shapes that do not fit.
         """
-        discrete.check_kinds(ys, "binning")
-        samples = discrete.samples_of(x, "binning")
+        check_kinds(ys, "binning")
+        samples = samples_of(x, "binning")
         layers: dict[int | None, _Layer] = {}
         estimates: list[Estimate] = []
         for y in ys:
             key = None if y.mask is None or y.mask is x.mask else id(y.mask)
             if key not in layers:
                 layers[key] = _layer(self, samples if key is None else samples.masked_by(y.mask), ys)
-            estimates.append(self._estimate(layers[key], y))
+            estimates.append(self._whole(layers[key]) if y.kind == "identity" else self._about(layers[key], y.values, rng))
         return tuple(estimates)
 
-    def _estimate(self, layer: _Layer, y: Variable) -> Estimate:
-        cells, samples, rows, owner, count = layer.cells, layer.samples, layer.rows, layer.owner, layer.count
-        bits, occupied, cap = layer.bits, layer.occupied, layer.inputs.log2()
-        saturated = (bits >= 0.95 * cap) | (occupied > count / 2)
-        per_cell = 1 / (2 * LN2 * count)  # the Miller–Madow correction, in bits
-        if y.kind == "identity":
-            limit = cap
-            value = bits + (occupied - 1) * per_cell if self.miller_madow else bits
-        else:
-            codes, number = discrete.label_codes(samples, y.values)
-            limit, classes = discrete.entropy_of_codes(samples, codes, number)
-            joint = rows * number + discrete.data_of(samples, codes)
-            both, pairs = discrete.entropy(joint, cells.number * number, owner, count)
-            value = bits + limit - both  # H(T̂) − Σ p(y) H(T̂ | y), because H(T̂, Y) = H(Y) + H(T̂ | Y)
-            if self.miller_madow:
-                value = value + (occupied - 1 - (pairs - classes)) * per_cell
-        value = torch.minimum(value.clamp(min=0), limit)
-        empty = count == 0
-        value = value.masked_fill(cells.nonfinite | empty, torch.nan)
-        flags = {"saturated": saturated & ~empty, "nonfinite": cells.nonfinite, "empty": empty}
+    def entropy(self, x: Variable, *, rng: torch.Generator) -> Estimate:
+        """H(T̂), at most log2 of the samples. ``rng`` is not used.
+
+        Flags as in the call, every sample being taken for a distinct input. Raises ValueError for a variable that is not
+        continuous.
+        """
+        return self._whole(_layer(self, samples_of(x, "binning"), ()))
+
+    def _whole(self, layer: _Layer) -> Estimate:
+        bits = layer.bits + (layer.occupied - 1) * layer.per_cell if self.miller_madow else layer.bits
+        return self._estimate(layer, bits, layer.inputs.log2())
+
+    def _about(self, layer: _Layer, labels: Tensor, rng: torch.Generator) -> Estimate:
+        samples = layer.samples
+        codes, number = label_codes(samples, labels)
+        limit, classes = entropy_of_codes(samples, codes, number)
+
+        def information(codes: Tensor) -> Tensor:
+            both, pairs = layer.joint(codes, number)
+            bits = layer.bits + limit - both  # H(T̂) − Σ p(y) H(T̂ | y), because H(T̂, Y) = H(Y) + H(T̂ | Y)
+            return bits + (layer.occupied - 1 - (pairs - classes)) * layer.per_cell if self.miller_madow else bits
+
+        permuted = [information(codes.gather(1, order)) for order in permutations(samples, self.permutations, rng)]
+        return self._estimate(layer, information(codes), limit, permuted)
+
+    def _estimate(self, layer: _Layer, raw: Tensor, limit: Tensor, permuted: list[Tensor] | None = None) -> Estimate:
+        cells, samples, count = layer.cells, layer.samples, layer.samples.count
+        saturated = (layer.bits >= 0.95 * layer.inputs.log2()) | (layer.occupied > count / 2)
+        flags = {"saturated": saturated & (count > 0), "nonfinite": cells.nonfinite}
         if cells.outer is not None:
             outer = cells.outer if samples.mask is None else cells.outer * samples.mask
             flags["edges"] = outer.sum(-1, dtype=torch.float64) > 0.5 * count * samples.values.shape[-1]
-        return Estimate(
-            discrete.shaped(samples, value),
-            flags={name: discrete.shaped(samples, flag) for name, flag in flags.items()},
-            limit=discrete.shaped(samples, limit.masked_fill(empty, torch.nan)),
-        )
+        # Without its units, for the values have been looked at.
+        seen = Samples(samples.values[..., :0], samples.mask, samples.batch)
+        return estimate(seen, raw.masked_fill(cells.nonfinite, torch.nan), limit=limit, permuted=permuted, flags=flags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,42 +161,74 @@ class _Cells:
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
-    """What all estimates with the same mask share: rows and owners of the data (data,), the rest (elements,)."""
+    """What all estimates with the same mask share; by element (elements,), except where it is of single samples.
+
+    A sample whose row no other has makes one pair with its label, whatever that is: the joint entropy is counted over the
+    others, ``repeated`` (places in the data), their ``rows`` in [0, ``number``) and ``owner``; ``alone`` counts the rest.
+    """
 
     cells: _Cells
     samples: Samples
+    repeated: Tensor
     rows: Tensor
+    number: int
     owner: Tensor | None
-    count: Tensor
+    alone: Tensor
     bits: Tensor
     occupied: Tensor
     inputs: Tensor
 
+    @property
+    def per_cell(self) -> Tensor:
+        """The Miller–Madow correction, in bits, for each cell."""
+        return 1 / (2 * LN2 * self.samples.count)
+
+    def joint(self, codes: Tensor, number: int) -> tuple[Tensor, Tensor]:
+        """H(T̂, Y) in bits for labels ``codes`` (elements, samples) in [0, ``number``), and the pairs that occur."""
+        labels = data_of(self.samples, codes)[self.repeated]
+        return _with_alone(
+            self.alone,
+            self.samples.count,
+            entropy(self.rows * number + labels, self.number * number, self.owner, self.samples.count),
+        )
+
+
+def _with_alone(alone: Tensor, count: Tensor, others: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Entropy in bits, and cells, of ``others`` together with ``alone`` samples that have a cell for themselves."""
+    bits, cells = others
+    return bits + alone * torch.special.entr(1 / count.clamp(min=1)) / LN2, cells + alone
+
 
 def _layer(options: Binning, samples: Samples, ys: Sequence[Variable]) -> _Layer:
     cells = _cells(options, samples)
-    owner, count, rows = discrete.owners(samples), samples.count, discrete.data_of(samples, cells.rows)
-    bits, occupied = discrete.entropy(rows, cells.number, owner, count)
-    return _Layer(cells, samples, rows, owner, count, bits, occupied, discrete.distinct(samples, ys))
+    owner, count, rows = owners(samples), samples.count, data_of(samples, cells.rows)
+    often = torch.bincount(rows, minlength=cells.number) > 1
+    chosen = often[rows]
+    repeated = chosen.nonzero()[:, 0]
+    rows, number = (often.cumsum(0) - 1)[rows[repeated]], int(often.sum())
+    if owner is None:
+        alone = count - len(repeated)
+    else:
+        alone = torch.zeros_like(count).index_add_(0, owner, (~chosen).double())
+        owner = owner[repeated]
+    # Summed as the joint entropy is, so that one class leaves exactly nothing.
+    bits, occupied = _with_alone(alone, count, entropy(rows, number, owner, count))
+    return _Layer(cells, samples, repeated, rows, number, owner, alone, bits, occupied, distinct(samples, ys))
 
 
 def _cells(options: Binning, samples: Samples) -> _Cells:
     values, nonfinite, largest = _finite(samples)
     elements, size, units = values.shape
-    weights = _multipliers(units + 1).to(values.device)  # the last is for the element
+    weights = multipliers(units).to(values.device)
     hashes = torch.zeros(2, elements, size, dtype=torch.long, device=values.device)
     outer = None if options.edges is None else torch.zeros(elements, size, dtype=torch.long, device=values.device)
     for chunk, bins in _digitised(options, Samples(values, samples.mask, samples.batch), largest):
         for hashed, weight in zip(hashes, weights, strict=True):
-            torch.sum(bins * weight[:-1], -1, out=hashed[chunk])
+            torch.sum(bins * weight, -1, out=hashed[chunk])
         if outer is not None and options.edges is not None:
             outer[chunk] = ((bins == 0) | (bins >= options.edges - 2)).sum(-1)
-    if elements > 1:  # rows of different elements must differ
-        hashes += torch.arange(elements, device=values.device)[:, None] * weights[:, -1, None, None]
-    rows, number = _numbered(*(discrete.data_of(samples, h) for h in hashes))
-    if samples.mask is not None:
-        rows = torch.zeros_like(hashes[0]).masked_scatter_(samples.mask, rows)
-    return _Cells(rows.reshape(elements, size), number, outer, nonfinite)
+    rows, number = number_hashes(samples, hashes)
+    return _Cells(rows, number, outer, nonfinite)
 
 
 def _finite(samples: Samples) -> tuple[Tensor, Tensor, float]:
@@ -271,34 +329,3 @@ def _observed(samples: Samples, bins: int) -> tuple[Tensor, Tensor]:
     width = (high - low) / bins
     usable = (width > 0) & width.isfinite()
     return torch.where(usable, low, 0), torch.where(usable, width, torch.inf)
-
-
-@lru_cache(maxsize=64)
-def _multipliers(units: int) -> Tensor:
-    """Two rows of fixed odd 64-bit multipliers (2, units)."""
-    drawn = np.random.default_rng(20170310).integers(-(2**63), 2**63 - 1, (units, 2), dtype=np.int64) | 1
-    return torch.from_numpy(drawn.T.copy())
-
-
-def _numbered(first: Tensor, second: Tensor) -> tuple[Tensor, int]:
-    """Consecutive numbers for equal pairs of hashes (data,), and how many there are."""
-    if len(first) == 0:
-        return torch.zeros_like(first), 0
-    order = _order(first)
-    changed = first[order].diff() != 0
-    differs = second[order].diff() != 0
-    if bool((differs & ~changed).any()):
-        # Two rows share the first hash: order by both, so that rows are one only where 128 bits agree.
-        order = second.argsort(stable=True)
-        order = order[first[order].argsort(stable=True)]
-        changed, differs = first[order].diff() != 0, second[order].diff() != 0
-    rank = torch.zeros_like(first)
-    torch.cumsum(changed | differs, 0, out=rank[1:])
-    return torch.empty_like(rank).scatter_(0, order, rank), int(rank[-1]) + 1
-
-
-def _order(values: Tensor) -> Tensor:
-    """An order that sorts. numpy's vectorised sort takes a quarter of torch's time on a CPU."""
-    if values.device.type == "cpu":
-        return torch.from_numpy(np.argsort(values.numpy()))
-    return values.argsort()

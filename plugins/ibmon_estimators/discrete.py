@@ -1,150 +1,166 @@
-"""What the estimators share: batches and masks brought into one shape, labels as codes, entropies of counts in bits."""
+"""Plug-in information between labels: entropies of counts.
+
+I(X; Y) = H(X) + H(Y) − H(X, Y), and I(X; Y | Z) = H(X, Z) + H(Y, Z) − H(X, Y, Z) − H(Z), of the empirical distribution. It is
+biased upwards, by about (cells of X − 1)(cells of Y − 1) / 2N nats where all cells occur (Miller 1955, "Note on the bias of
+information estimates").
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import log, prod
 
 import torch
 from torch import Tensor
 
-from ibmon import Variable
+from ibmon import Estimate, Variable
 
-LN2 = log(2)
+from .estimates import estimate
+from .nulls import check_permutations, permutations
+from .samples import LN2, Samples, check_kinds, entropy_of_codes, label_codes
+
+_ENTRIES = 2**21
+"""Samples that are counted at once, over the elements of a batch."""
+
+Codes = tuple[Tensor, int]
+"""Integers (elements, samples) in [0, number), and that number."""
 
 
 @dataclass(frozen=True, slots=True)
-class Samples:
-    """A continuous variable with its batch flattened.
+class Discrete:
+    """Plug-in information between labels, in bits.
 
-    ``values`` (elements, samples, units) in a floating type that can be computed in, ``mask`` (elements, samples) or
-    None where every sample is data, ``batch`` the shape that results are given back in.
+    Args:
+        miller_madow: correct every entropy by (occupied cells − 1) / 2N nats.
+        permutations: of the labels, for the null; from 19 on there is a p-value.
+
+    Raises ValueError for a negative number of permutations.
     """
 
-    values: Tensor
-    mask: Tensor | None
-    batch: tuple[int, ...]
+    miller_madow: bool = False
+    permutations: int = 5
 
-    @property
-    def count(self) -> Tensor:
-        """Samples that are data, by element (elements,), float64."""
-        elements, samples = self.values.shape[:2]
-        if self.mask is None:
-            return torch.full((elements,), float(samples), dtype=torch.float64, device=self.values.device)
-        return self.mask.sum(-1, dtype=torch.float64)
+    def __post_init__(self) -> None:
+        check_permutations(self.permutations, "discrete")
 
-    def spread(self, values: Tensor, what: str) -> Tensor:
-        """``values`` (..., samples) of another variable, broadcast over the batch, as (elements, samples)."""
-        shape = (*self.batch, self.values.shape[1])
-        try:
-            wide = values.to(self.values.device).expand(shape)
-        except RuntimeError:
-            raise ValueError(f"{what} of shape {tuple(values.shape)} do not fit samples of shape {shape}") from None
-        return wide.reshape(self.values.shape[:2])
+    def __call__(self, x: Variable, ys: Sequence[Variable], *, rng: torch.Generator) -> tuple[Estimate, ...]:
+        """I(x; y) for each of ``ys``; all are labels (samples,) or (..., samples), or identities. Batches are broadcast.
 
-    def masked_by(self, mask: Tensor | None) -> Samples:
-        """The same samples without those that a further ``mask`` (..., samples) leaves out."""
-        if mask is None:
-            return self
-        wide = self.spread(mask, "a mask")
-        return Samples(self.values, wide if self.mask is None else wide & self.mask, self.batch)
+        ``limit`` is the lesser plug-in entropy of the two; ``null`` is given where y is labels. ``rng`` gives a seed: an
+        estimate does not depend on what else is asked for. Flags: ``sparse`` (more pairs of values occur than half the
+        samples: it says little but that they differ), ``few_samples``, ``label_saturated`` and ``empty`` (the value is NaN).
+        Raises ValueError for continuous variables and shapes that do not fit.
+        """
+        seed = _seed(rng)
+        return tuple(self._information(seed, x, y) for y in ys)
+
+    def entropy(self, x: Variable, *, rng: torch.Generator) -> Estimate:
+        """H(x). ``limit`` is log2 of the samples, without the correction, which may exceed it. ``rng`` is not used.
+
+        Flags: ``sparse`` (more values than half the samples), ``few_samples`` and ``empty``.
+        Raises ValueError for a continuous variable.
+        """
+        frame = _frame(x)
+        bits, occupied = _entropy(frame, _codes(frame, x))
+        limit = None
+        if self.miller_madow:
+            bits = bits + (occupied - 1) / (2 * LN2 * frame.count)
+        else:
+            limit = frame.count.log2()
+        return estimate(frame, bits, limit=limit, flags={"sparse": occupied > frame.count / 2})
+
+    def conditional(self, x: Variable, y: Variable, z: Variable, *, rng: torch.Generator) -> Estimate:
+        """I(x; y | z) of three labels or identities; otherwise as the call.
+
+        ``limit`` is the lesser of H(x | z) and H(y | z). The labels y are permuted among samples of the same z, which keeps
+        what z tells of each: where few samples share a z the null is near the estimate, and neither says anything.
+        """
+        return self._information(_seed(rng), x, y, z)
+
+    @torch.no_grad()
+    def _information(self, seed: int, x: Variable, y: Variable, z: Variable | None = None) -> Estimate:
+        frame = _frame(x, y) if z is None else _frame(x, y, z)
+        number = self.permutations if y.kind == "labels" else 0
+        first, second = _codes(frame, x), _codes(frame, y)
+        given = (torch.zeros_like(first[0]), 1) if z is None else _codes(frame, z)
+        found: list[tuple[Tensor, ...]] = []
+        for part in _blocks(frame):
+            some = Samples(frame.values[part], None if frame.mask is None else frame.mask[part], ())
+            a, b, c = ((codes[part], cells) for codes, cells in (first, second, given))
+            both = _joined(a, c)
+            (h_both, n_both), (h_y, n_y), (h_z, n_z) = (_entropy(some, codes) for codes in (both, _joined(b, c), c))
+            joint = [_entropy(some, _joined(both, b))]
+            for order in permutations(some, number, torch.Generator().manual_seed(seed)):
+                within = order if z is None else _within(some, order, c)
+                joint.append(_entropy(some, _joined(both, (b[0].gather(1, within), b[1]))))
+            bits = [h_both + h_y - h_all - h_z for h_all, _ in joint]
+            if self.miller_madow:
+                unit = 1 / (2 * LN2 * some.count)
+                bits = [v + (n_both + n_y - n_all - n_z) * unit for v, (_, n_all) in zip(bits, joint, strict=True)]
+            found.append((torch.minimum(h_both, h_y) - h_z, joint[0][1] > some.count / 2, *bits))
+        if not found:  # an empty batch
+            return estimate(frame, frame.count, flags={"sparse": frame.count > 0})
+        limit, sparse, raw, *permuted = (torch.cat(parts) for parts in zip(*found, strict=True))
+        return estimate(frame, raw, limit=limit.clamp(min=0), permuted=permuted, flags={"sparse": sparse})
 
 
-def samples_of(x: Variable, estimator: str) -> Samples:
-    """``x`` as ``Samples``. Half types become float32 and integers float64.
+def _seed(rng: torch.Generator) -> int:
+    return int(torch.randint(2**62, (), generator=rng, device=rng.device))
 
-    Raises ValueError for a variable that is not continuous.
+
+def _frame(x: Variable, *others: Variable) -> Samples:
+    """The samples that are data in all variables, in the batch that they have in common; it has no values.
+
+    Raises ValueError for continuous variables and shapes that do not fit.
     """
-    if x.kind != "continuous" or x.values.ndim < 2:
-        raise ValueError(f"{estimator} estimates for a continuous variable (..., samples, units), not for {x.kind}")
-    values = x.values.detach()
-    if values.device.type == "mps":  # has no float64, which the sums need
-        values = values.cpu()
-    if values.dtype not in (torch.float32, torch.float64):
-        values = values.to(torch.float32 if values.is_floating_point() else torch.float64)
-    *batch, samples, units = values.shape
-    plain = Samples(values.reshape(prod(batch), samples, units), None, tuple(batch))
-    return plain.masked_by(x.mask)
+    if x.kind == "continuous":
+        raise ValueError("discrete estimates for labels or an identity, not for continuous")
+    check_kinds(others, "discrete")
+    shapes = [v.values.shape for v in (x, *others)]
+    try:
+        if any(v.samples != x.samples for v in others):
+            raise RuntimeError
+        shape = torch.broadcast_shapes(*shapes)
+    except RuntimeError:
+        said = " and ".join(str(tuple(s)) for s in shapes)
+        raise ValueError(f"discrete: variables of shapes {said} do not fit each other") from None
+    device = "cpu" if x.values.device.type == "mps" else x.values.device  # which has no float64
+    frame = Samples(torch.empty(shape[:-1].numel(), shape[-1], 0, device=device), None, tuple(shape[:-1]))
+    for v in (x, *others):
+        frame = frame.masked_by(v.mask)
+    return frame
 
 
-def check_kinds(ys: Sequence[Variable], estimator: str) -> None:
-    """Raise ValueError unless every one of ``ys`` is an identity or labels."""
-    for y in ys:
-        if y.kind not in ("identity", "labels"):
-            raise ValueError(f"{estimator} takes labels and the identity of the sample as the other variable, not {y.kind}")
+def _blocks(frame: Samples) -> Iterator[slice]:
+    elements, size = frame.values.shape[:2]
+    step = max(1, _ENTRIES // max(1, size))
+    for first in range(0, elements, step):
+        yield slice(first, min(first + step, elements))
 
 
-def label_codes(samples: Samples, labels: Tensor) -> tuple[Tensor, int]:
-    """``labels`` (..., samples) as codes 0, 1, ... (elements, samples), and how many codes there may be."""
-    if labels.numel() == 0:
-        return samples.spread(labels, "labels"), 1
-    low, high = (int(v) for v in labels.aminmax())
-    if high - low < 4 * labels.shape[-1] + 1024:  # dense enough for counting without a sort
-        codes, number = labels - low, high - low + 1
-    else:
-        found, codes = torch.unique(labels, return_inverse=True)
-        number = len(found)
-    return samples.spread(codes, "labels"), number
+def _codes(frame: Samples, x: Variable) -> Codes:
+    return label_codes(frame, x.values.detach().long())
 
 
-def owners(samples: Samples) -> Tensor | None:
-    """The element that each sample which is data belongs to (data,), or None where there is one element."""
-    elements, size = samples.values.shape[:2]
-    if elements == 1:
-        return None
-    index = torch.arange(elements, device=samples.values.device)[:, None].expand(elements, size)
-    return data_of(samples, index)
-
-
-def data_of(samples: Samples, values: Tensor) -> Tensor:
-    """Of ``values`` (elements, samples) those that are data, in one row (data,)."""
-    return values.reshape(-1) if samples.mask is None else values[samples.mask]
-
-
-def entropy(cells: Tensor, number: int, owner: Tensor | None, count: Tensor) -> tuple[Tensor, Tensor]:
-    """Plug-in entropy in bits of ``cells`` (data,), integers in [0, ``number``), and how many are occupied; (elements,).
-
-    A cell belongs to one element only. ``owner`` and ``count`` are the element of each sample and the samples of each
-    element. Sums −p log2 p, whose terms are never negative: a single cell gives exactly 0.
-    """
-    if number > 8 * len(cells) + 65536:  # too sparse for a table
+def _joined(a: Codes, b: Codes) -> Codes:
+    """Codes of the pairs of values, numbered anew where there could be far more of them than samples."""
+    cells, number = a[0] * b[1] + b[0], a[1] * b[1]
+    if number > 8 * cells.numel() + 65536:
         found, cells = torch.unique(cells, return_inverse=True)
         number = len(found)
-    counts = torch.bincount(cells, minlength=number)
-    if owner is None:
-        # Counts of counts: few logarithms, however large the table is.
-        sizes = torch.bincount(counts)
-        p = torch.arange(len(sizes), dtype=torch.float64, device=cells.device) / count
-        bits = (sizes * torch.special.entr(p)).sum() / LN2
-        return bits.reshape(1), sizes[1:].sum(dtype=torch.float64).reshape(1)
-    of = torch.zeros(number, dtype=torch.long, device=cells.device).scatter_(0, cells, owner)
-    terms = torch.special.entr(counts / count[of].clamp(min=1))
-    bits = torch.zeros_like(count).index_add_(0, of, terms) / LN2
-    return bits, torch.zeros_like(count).index_add_(0, of, (counts > 0).double())
+    return cells, number
 
 
-def entropy_of_codes(samples: Samples, codes: Tensor, number: int) -> tuple[Tensor, Tensor]:
-    """Entropy in bits of the distribution of ``codes`` (elements, samples) in each element, and the codes that occur."""
-    owner, cells = owners(samples), data_of(samples, codes)
-    if owner is not None:
-        cells = cells + owner * number
-    return entropy(cells, number * samples.values.shape[0], owner, samples.count)
+def _entropy(frame: Samples, codes: Codes) -> tuple[Tensor, Tensor]:
+    """Entropy in bits and the values that occur, by element."""
+    return entropy_of_codes(frame, *codes)
 
 
-def distinct(samples: Samples, ys: Sequence[Variable]) -> Tensor:
-    """How many distinct inputs each element has (elements,): of the identity among ``ys``, else its samples."""
-    for y in ys:
-        if y.kind == "identity":
-            codes, number = label_codes(samples, y.values)
-            # Masked samples mark one more column, which is then left out.
-            columns = codes if samples.mask is None else codes.masked_fill(~samples.mask, number)
-            seen = torch.zeros(samples.values.shape[0], number + 1, dtype=torch.bool, device=codes.device)
-            seen.scatter_(1, columns, True)
-            return seen[:, :number].sum(-1, dtype=torch.float64)
-    return samples.count
-
-
-def shaped(samples: Samples, values: Tensor) -> Tensor:
-    """``values`` (elements,) in the shape of the batch."""
-    return values.reshape(samples.batch)
+def _within(frame: Samples, order: Tensor, given: Codes) -> Tensor:
+    """From random ``order`` (elements, samples) one that moves samples among those of the same ``given`` code only."""
+    codes, number = given
+    if frame.mask is not None:
+        codes = codes.masked_fill(~frame.mask, number)
+    to = codes.argsort(dim=1, stable=True)
+    source = order.gather(1, codes.gather(1, order).argsort(dim=1, stable=True))
+    return torch.empty_like(to).scatter_(1, to, source)

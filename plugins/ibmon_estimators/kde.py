@@ -4,15 +4,16 @@ Kolchinsky & Tracey 2017 (Entropy 19, 361), equations 10 and 11: with d_ij = ‖
 
     −mean_i ln mean_j exp(−d_ij / 8v)  ≤  I(X; T + Z)  ≤  −mean_i ln mean_j exp(−d_ij / 2v)
 
-(Bhattacharyya below, Kullback–Leibler above); both are at most ln N. As applied to layers by Saxe et al. 2018, and
-Kolchinsky, Tracey & Wolpert 2019.
+(Bhattacharyya below, Kullback–Leibler above); both are at most ln N. With the entropy of the noise added, (D / 2) ln(2πe v),
+they are bounds of the differential entropy of T + Z. As applied to layers by Saxe et al. 2018, and Kolchinsky, Tracey &
+Wolpert 2019.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import isfinite
+from dataclasses import dataclass, replace
+from math import e, isfinite, pi
 from typing import Literal
 
 import torch
@@ -20,19 +21,12 @@ from torch import Tensor
 
 from ibmon import Estimate, Variable
 
-from . import discrete
-from .discrete import LN2, Samples
+from .estimates import estimate
+from .kernel_sums import KernelLogs, Labels, kernel_logs
+from .nulls import check_permutations
+from .samples import LN2, Samples, check_kinds, distinct, samples_of, shaped
 
-_TILE = {"cpu": 512, "cuda": 4096}
-"""Side of the tiles of the distance matrix: 1 MB of float32, which stays in a core's cache; a GPU wants more."""
-_FLOOR = {torch.float32: -21.5, torch.float64: -150.0}
-"""Least exponent of the wider kernel: its fourth power must not become denormal, where arithmetic is many times slower.
-
-It adds at most N e^-21.5 to a sum that is at least 1: under 1e-5 bit for 10 000 samples in float32.
-"""
-_RESOLUTION = 0.005
-"""Error of an exponent, from float32's rounding, above which ``auto`` computes in float64."""
-_FEW = 50
+_DTYPES = {"auto": None, "float32": torch.float32, "float64": torch.float64}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,58 +65,76 @@ class KDE:
 
     ``variance`` v is the noise's, for each unit, or with ``relative`` a share of the total: v = variance · tr Cov(T),
     for each element of the batch. ``dtype`` auto computes in the type of the activations (half types in float32), but in
-    float64 where float32 could not resolve distances against the noise.
-    Raises ValueError unless ``variance`` is positive and ``dtype`` is known.
+    float64 where float32 could not resolve distances against the noise. ``permutations`` of the labels make the null
+    beside I(T + Z; Y), with a p-value from 19 on; 0 leaves it out.
+    Raises ValueError unless ``variance`` is positive, ``dtype`` is known and ``permutations`` is 0 or more.
     """
 
     variance: float = 0.1
     relative: bool = False
     dtype: Literal["auto", "float32", "float64"] = "auto"
+    permutations: int = 5
 
     def __post_init__(self) -> None:
         if not (isfinite(self.variance) and self.variance > 0):
             raise ValueError(f"kde: variance must be positive, not {self.variance}")
-        if self.dtype not in ("auto", "float32", "float64"):
+        if self.dtype not in _DTYPES:
             raise ValueError(f"kde: dtype must be auto, float32 or float64, not {self.dtype}")
+        check_permutations(self.permutations, "kde")
 
     def __call__(self, x: Variable, ys: Sequence[Variable], *, rng: torch.Generator) -> tuple[Estimate, ...]:
-        """I(T + Z; y) for each of ``ys``, identities or labels (samples,) or (..., samples). ``rng`` is not used.
+        """I(T + Z; y) for each of ``ys``, identities or labels (samples,) or (..., samples).
 
-        Identity: ``lower`` is the Bhattacharyya bound, ``value`` = ``upper`` the Kullback–Leibler bound. Labels: ``value``
-        takes the Kullback–Leibler entropy for both terms, as Saxe et al. do, and lies between ``lower`` and ``upper``,
-        which are bounds. Flags: ``saturated`` (I(X; T + Z) within 5 % of log2 of the distinct inputs), ``few_samples``
-        (under 50), ``constant`` (no variance: the value is 0), ``nonfinite`` and ``empty`` (the value is NaN).
+        Identity: ``lower`` is the Bhattacharyya bound, ``value`` = ``upper`` the Kullback–Leibler bound, both at most log2 of
+        the distinct inputs. Labels: ``value`` takes the Kullback–Leibler entropy for both terms, as Saxe et al. do, and lies
+        between ``lower`` and ``upper``, which are bounds; all are clipped to [0, H(Y)], ``raw`` is the value before that, and
+        ``null`` is the mean of ``raw`` over the permutations, which ``rng`` draws for each labels in turn. Flags:
+        ``saturated`` (I(X; T + Z) within 5 % of log2 of the distinct inputs), ``label_saturated`` (the null exceeds half of
+        H(Y)), ``few_samples`` (under 50), ``constant`` (no variance: the value is 0), ``nonfinite`` and ``empty`` (the value
+        is NaN).
         Raises ValueError for other kinds of variables and shapes that do not fit.
         """
-        discrete.check_kinds(ys, "kde")
-        samples = discrete.samples_of(x, "kde")
-        estimates: dict[int, Estimate] = {}
-        groups: dict[int | None, list[int]] = {}
+        check_kinds(ys, "kde")
+        samples = samples_of(x, "kde")
+        labels: dict[int, Labels] = {}
+        groups: dict[int | None, tuple[Samples, list[int]]] = {}
         for i, y in enumerate(ys):
-            groups.setdefault(None if y.mask is None or y.mask is x.mask else id(y.mask), []).append(i)
-        for members in groups.values():
-            chosen = samples.masked_by(ys[members[0]].mask)
-            tasks = [i for i in members if ys[i].kind == "labels"]
-            result = _information(
-                chosen, [ys[i].values for i in tasks], variance=self.variance, relative=self.relative, dtype=_dtype(self.dtype)
-            )
-            count = discrete.shaped(samples, chosen.count)
-            limit = discrete.shaped(samples, discrete.distinct(chosen, ys).log2()).masked_fill(count == 0, torch.nan)
-            flags = {
-                "saturated": (result.upper >= 0.95 * limit) & (count > 0),
-                "few_samples": count < _FEW,
-                "constant": result.constant,
-                "nonfinite": result.nonfinite,
-                "empty": count == 0,
-            }
+            key = None if y.mask is None or y.mask is x.mask else id(y.mask)
+            if key not in groups:
+                groups[key] = samples.masked_by(None if key is None else y.mask), []
+            chosen, members = groups[key]
+            members.append(i)
+            if y.kind == "labels":
+                labels[i] = Labels.of(chosen, y.values, self.permutations, rng)
+        estimates: dict[int, Estimate] = {}
+        for chosen, members in groups.values():
+            tasks = [i for i in members if i in labels]
+            logs = self._logs(chosen, [labels[i] for i in tasks])
+            limit = distinct(chosen, ys).log2()
+            flags = _flags(chosen, logs, limit)
             for i in members:
-                if ys[i].kind == "identity":
-                    lower, upper = result.lower.minimum(limit), result.upper.minimum(limit)
-                    estimates[i] = Estimate(upper, lower=lower, upper=upper, flags=flags, limit=limit)
+                if i in labels:
+                    estimates[i] = _about_labels(chosen, logs, tasks.index(i), labels[i], flags)
                 else:
-                    label = result.labels[tasks.index(i)]
-                    estimates[i] = Estimate(label.kl, lower=label.lower, upper=label.upper, flags=flags, limit=label.entropy)
+                    estimates[i] = _about_inputs(chosen, logs, limit, flags)
         return tuple(estimates[i] for i in range(len(ys)))
+
+    def entropy(self, x: Variable, *, rng: torch.Generator) -> Estimate:
+        """Differential entropy of T + Z: ``value`` = ``upper`` and ``lower`` are its bounds, which may be negative.
+
+        Where ``constant`` is raised and the noise is ``relative`` there is none, and the entropy is −∞. ``rng`` is not used.
+        Flags as in the call. Raises ValueError for a variable that is not continuous.
+        """
+        samples = samples_of(x, "kde")
+        logs = self._logs(samples, [])
+        ceiling = samples.count.log2()
+        noise = samples.values.shape[-1] / 2 * (2 * pi * e * logs.noise).log2()
+        lower, upper = (_clipped(bits, ceiling) + noise for bits in _bounds(logs))
+        found = _estimate(samples, upper, ceiling + noise, _flags(samples, logs, ceiling), floor=None)
+        return replace(found, lower=shaped(samples, lower), upper=found.value)
+
+    def _logs(self, samples: Samples, labels: Sequence[Labels]) -> KernelLogs:
+        return kernel_logs(samples, labels, variance=self.variance, relative=self.relative, dtype=_DTYPES[self.dtype])
 
 
 def kde_information(
@@ -139,157 +151,80 @@ def kde_information(
     ``labels`` are integers (samples,) or (..., samples), ``mask`` says which samples are data, ``dtype`` is float32,
     float64 or None for the ``auto`` of ``KDE``. Raises ValueError for shapes that do not fit.
     """
-    samples = discrete.samples_of(Variable.continuous(values, mask), "kde")
-    return _information(samples, labels, variance=variance, relative=relative, dtype=dtype)
+    samples = samples_of(Variable.continuous(values, mask), "kde")
+    tasks = [Labels.of(samples, y, 0, torch.Generator()) for y in labels]
+    logs = kernel_logs(samples, tasks, variance=variance, relative=relative, dtype=dtype)
+    (lower, upper), ceiling = _bounds(logs), samples.count.log2()
 
+    def bits(raw: Tensor, limit: Tensor) -> Tensor:
+        return shaped(samples, _clipped(raw, limit))
 
-def _dtype(name: str) -> torch.dtype | None:
-    return {"auto": None, "float32": torch.float32, "float64": torch.float64}[name]
-
-
-@torch.no_grad()
-def _information(
-    samples: Samples, labels: Sequence[Tensor], *, variance: float, relative: bool, dtype: torch.dtype | None
-) -> KernelInformation:
-    elements, size, _ = samples.values.shape
-    tasks = [discrete.label_codes(samples, y.long()) for y in labels]
-    entropies = [discrete.entropy_of_codes(samples, codes, number)[0] for codes, number in tasks]
-    logs = torch.zeros(1 + len(tasks), 2, elements, dtype=torch.float64, device=samples.values.device)
-    constant, nonfinite = (torch.zeros(elements, dtype=torch.bool, device=logs.device) for _ in range(2))
-    tile = _TILE.get(samples.values.device.type, 4096)
-    together = max(1, tile**2 // max(1, size) ** 2)
-    for first in range(0, elements if size else 0, together):
-        part = slice(first, min(first + together, elements))
-        values, mask = samples.values[part], None if samples.mask is None else samples.mask[part]
-        codes = [c[part] for c, _ in tasks]
-        if len(values) == 1 and (mask is not None or (codes and size > tile)):
-            # Without the masked samples there are fewer pairs; sorted by label most tiles hold no pair of one class.
-            order = torch.arange(size, device=values.device) if mask is None else mask[0].nonzero()[:, 0]
-            if codes:
-                order = order[codes[0][0, order].argsort(stable=True)]
-            values, codes, mask = values[:, order], [c[:, order] for c in codes], None
-            if not len(order):
-                continue
-        rows = _scaled(values, mask, variance, relative, dtype)
-        constant[part], nonfinite[part] = rows.constant, rows.nonfinite
-        logs[:, :, part] = _mean_logs(rows, mask, codes, [number for _, number in tasks], tile)
-    empty = samples.count == 0
-    logs.masked_fill_(nonfinite | empty, torch.nan)
-    ceiling = samples.count.log2()
-
-    def bits(nats: Tensor, limit: Tensor) -> Tensor:
-        # The clipping takes off rounding only, except from the bounds of I(T; Y).
-        return discrete.shaped(samples, torch.minimum((nats / LN2).clamp(min=0), limit))
-
-    (bd, kl), per_label = logs[0], logs[1:]
     return KernelInformation(
-        upper=bits(-kl, ceiling),
-        lower=bits(-bd, ceiling),
+        upper=bits(upper, ceiling),
+        lower=bits(lower, ceiling),
         labels=tuple(
             LabelInformation(
-                kl=bits(kl_y - kl, h),
-                bhattacharyya=bits(bd_y - bd, h),
-                lower=bits(kl_y - bd, h),
-                upper=bits(bd_y - kl, h),
-                entropy=discrete.shaped(samples, h.masked_fill(empty, torch.nan)),
+                kl=bits(_gain(logs, t, y, of=1, given=1), y.entropy),
+                bhattacharyya=bits(_gain(logs, t, y, of=0, given=0), y.entropy),
+                lower=bits(_gain(logs, t, y, of=0, given=1), y.entropy),
+                upper=bits(_gain(logs, t, y, of=1, given=0), y.entropy),
+                entropy=shaped(samples, y.entropy.masked_fill(samples.count == 0, torch.nan)),
             )
-            for (bd_y, kl_y), h in zip(per_label, entropies, strict=True)
+            for t, y in enumerate(tasks)
         ),
-        constant=discrete.shaped(samples, constant),
-        nonfinite=discrete.shaped(samples, nonfinite),
+        constant=shaped(samples, logs.constant),
+        nonfinite=shaped(samples, logs.nonfinite),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """Centred rows z = (t − mean) / √4v (elements, samples, units) and −‖z‖² / 2 (elements, samples).
-
-    So that −d_ij / 8v = z_i·z_j + half_i + half_j.
-    """
-
-    z: Tensor
-    half: Tensor
-    constant: Tensor
-    nonfinite: Tensor
+def _bounds(logs: KernelLogs) -> Tensor:
+    """Lower and upper bound of I(X; T + Z) in bits (2, elements)."""
+    return 0 - logs.whole / LN2  # and not its negative, which would make −0 of 0
 
 
-def _scaled(values: Tensor, mask: Tensor | None, variance: float, relative: bool, dtype: torch.dtype | None) -> _Rows:
-    # The first row is taken off before the mean, so that a constant layer becomes exactly 0.
-    if mask is None:
-        z = values.to(dtype or values.dtype) - values[:, :1].to(dtype or values.dtype)
-        count = torch.full((len(values),), float(values.shape[1]), dtype=torch.float64, device=values.device)
-        z -= z.mean(1, keepdim=True)
-    else:
-        count = mask.sum(-1, dtype=torch.float64).clamp(min=1)
-        first = mask.int().argmax(-1)
-        reference = values[torch.arange(len(values), device=values.device), first][:, None]
-        z = (values.to(dtype or values.dtype) - reference.to(dtype or values.dtype)).masked_fill_(~mask[..., None], 0)
-        z -= z.sum(1, keepdim=True) / count[:, None, None].to(z.dtype)
-        z.masked_fill_(~mask[..., None], 0)
-    half = torch.linalg.vecdot(z, z)
-    trace = half.sum(-1, dtype=torch.float64) / count
-    nonfinite, constant = ~trace.isfinite(), trace == 0
-    noise = variance * trace if relative else torch.full_like(trace, variance)
-    noise = noise.masked_fill(nonfinite | constant, 1)
-    if bool(nonfinite.any()):
-        z.masked_fill_(nonfinite[:, None, None], 0)
-        half = half.masked_fill(nonfinite[:, None], 0)
-    half = half * (-0.125 / noise)[:, None].to(z.dtype)
-    if dtype is None and z.dtype == torch.float32:
-        error = -float(half.amin()) * torch.finfo(torch.float32).eps
-        if not error <= _RESOLUTION:
-            return _scaled(values, mask, variance, relative, torch.float64)
-    z *= (0.5 / noise.sqrt())[:, None, None].to(z.dtype)
-    return _Rows(z, half, constant, nonfinite)
+def _gain(logs: KernelLogs, t: int, labels: Labels, *, of: int, given: int) -> Tensor:
+    """H(T) − H(T | y) in bits (elements,), each term by its own kernel (0 Bhattacharyya, 1 Kullback–Leibler)."""
+    return _unless_one_class((logs.own[t, given] - logs.whole[of]) / LN2, labels)
 
 
-def _mean_logs(rows: _Rows, mask: Tensor | None, codes: list[Tensor], numbers: list[int], tile: int) -> Tensor:
-    """Means over samples of ln mean_j k_ij, over all j and over the j of the same label: (1 + tasks, 2, elements).
-
-    The second axis is the kernel: k = exp(−d / 8v), then k⁴ = exp(−d / 2v). Only tiles of the upper triangle are computed.
-    """
-    z, half = rows.z, rows.half
-    elements, size, _ = z.shape
-    classes = [c.to(z.dtype) for c in codes]  # comparing floats writes a float mask without a conversion
-    sums = torch.zeros(1 + len(codes), 2, elements, size, dtype=torch.float64, device=z.device)
-    side = min(tile, size)
-    buffers = torch.empty(2 + len(codes), elements * side * side, dtype=z.dtype, device=z.device)
-    blocks = [slice(s, min(s + tile, size)) for s in range(0, size, tile)]
-    spans = [[(int(c[:, b].amin()), int(c[:, b].amax())) for b in blocks] for c in codes] if len(blocks) > 1 else []
-    for p, i in enumerate(blocks):
-        for r, j in enumerate(blocks[p:], p):
-            shape = (elements, i.stop - i.start, j.stop - j.start)
-            k, product, *same = (b[: shape[0] * shape[1] * shape[2]].view(shape) for b in buffers)
-            torch.bmm(z[:, i], z[:, j].mT, out=k)
-            k.add_(half[:, None, j]).add_(half[:, i, None]).clamp_(_FLOOR[z.dtype], 0)
-            if r == p:
-                k.diagonal(dim1=1, dim2=2).zero_()
-            k.exp_()
-            if mask is not None:  # then there is one tile only
-                k.mul_(mask[:, None, :])
-            meeting = [t for t in range(len(codes)) if r == p or _overlap(spans[t][p], spans[t][r])]
-            for t in meeting:
-                torch.eq(classes[t][:, i, None], classes[t][:, None, j], out=same[t])
-            for kernel in (0, 1):
-                if kernel:
-                    k.square_().square_()
-                for row in (0, *(1 + t for t in meeting)):
-                    part = torch.mul(k, same[row - 1], out=product) if row else k
-                    sums[row, kernel, :, i] += part.sum(2)
-                    if r != p:
-                        sums[row, kernel, :, j] += part.sum(1)
-    data = torch.ones(elements, size, dtype=torch.float64, device=z.device) if mask is None else mask.double()
-    count = data.sum(-1, keepdim=True)
-    for row, total in enumerate(sums):
-        partners = count
-        if row:
-            members = torch.zeros(elements, numbers[row - 1], dtype=torch.float64, device=z.device)
-            partners = members.scatter_add_(1, codes[row - 1], data).gather(1, codes[row - 1]).clamp(min=1)
-        total.div_(partners).log_().mul_(data)
-    if mask is not None:
-        sums.masked_fill_(~mask, 0)
-    return sums.sum(-1) / count.T.clamp(min=1)[None]
+def _unless_one_class(bits: Tensor, labels: Labels) -> Tensor:
+    """``bits`` (elements,), exactly 0 where there is one class: what rounding leaves there would exceed any share of H(Y)."""
+    return bits * (labels.entropy > 0) + 0.0
 
 
-def _overlap(a: tuple[int, int], b: tuple[int, int]) -> bool:
-    return a[0] <= b[1] and b[0] <= a[1]
+def _clipped(bits: Tensor, limit: Tensor) -> Tensor:
+    # This takes off rounding only, except from what is about labels.
+    return torch.minimum(bits.clamp(min=0), limit)
+
+
+def _flags(samples: Samples, logs: KernelLogs, limit: Tensor) -> dict[str, Tensor]:
+    upper = _clipped(_bounds(logs)[1], samples.count.log2())
+    saturated = (upper >= 0.95 * limit) & (samples.count > 0)
+    return {"saturated": saturated, "constant": logs.constant, "nonfinite": logs.nonfinite}
+
+
+def _about_inputs(samples: Samples, logs: KernelLogs, limit: Tensor, flags: dict[str, Tensor]) -> Estimate:
+    lower, upper = _bounds(logs)
+    found = _estimate(samples, upper, limit, flags)
+    return replace(found, lower=shaped(samples, _clipped(lower, limit)), upper=found.value)
+
+
+def _about_labels(samples: Samples, logs: KernelLogs, t: int, labels: Labels, flags: dict[str, Tensor]) -> Estimate:
+    permuted = [_unless_one_class((own - logs.whole[1]) / LN2, labels) for own in logs.permuted[t].T]
+    found = _estimate(samples, _gain(logs, t, labels, of=1, given=1), labels.entropy, flags, permuted=permuted)
+    low, high = (_clipped(_gain(logs, t, labels, of=of, given=1 - of), labels.entropy) for of in (0, 1))
+    return replace(found, lower=shaped(samples, low), upper=shaped(samples, high))
+
+
+def _estimate(
+    samples: Samples,
+    raw: Tensor,
+    limit: Tensor,
+    flags: dict[str, Tensor],
+    *,
+    permuted: list[Tensor] | None = None,
+    floor: float | None = 0.0,
+) -> Estimate:
+    # Without its units, for the values have been looked at: where they are not finite ``raw`` is NaN.
+    seen = Samples(samples.values[..., :0], samples.mask, samples.batch)
+    return estimate(seen, raw, limit=limit, permuted=permuted, flags=flags, floor=floor)

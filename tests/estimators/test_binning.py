@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log, log2
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 from ibmon import Estimate, Variable
 from ibmon_estimators import binning
 from ibmon_estimators.binning import Binning
+from ibmon_estimators.nulls import permutations
+from ibmon_estimators.samples import samples_of
 
 CASES = (
     "A_tanh_512x10",
@@ -30,6 +33,11 @@ def both(
     x = Variable.continuous(values, mask)
     identity, label = options(x, [Variable.identity(x.samples), Variable.labels(labels)], rng=torch.Generator())
     return identity, label
+
+
+def numbers(values: torch.Tensor | None) -> torch.Tensor:
+    assert values is not None
+    return values
 
 
 def plain_entropy(rows: np.ndarray) -> float:
@@ -119,10 +127,13 @@ def test_batched_equals_looped_and_masked_equals_compressed(options: Binning) ->
             keep = mask[a, b]
             compressed = both(options, values[a, b][keep], labels[a, b][keep])
             for batched, single in [*zip(whole, one, strict=True), *zip(masked, compressed, strict=True)]:
-                assert batched.limit is not None and single.limit is not None
-                torch.testing.assert_close(batched.value[a, b], single.value, rtol=0, atol=1e-12)
-                torch.testing.assert_close(batched.limit[a, b], single.limit, rtol=0, atol=1e-12)
-                assert {n: bool(f[a, b]) for n, f in batched.flags.items()} == {n: bool(f) for n, f in single.flags.items()}
+                for name in ("value", "raw", "limit"):
+                    torch.testing.assert_close(getattr(batched, name)[a, b], getattr(single, name), rtol=0, atol=1e-12)
+                of_null = {"label_saturated"}  # a masked sample takes part in the drawing, so that the null is another
+                flags = {n: bool(f[a, b]) for n, f in batched.flags.items() if n not in of_null}
+                assert flags == {n: bool(f) for n, f in single.flags.items() if n not in of_null}
+            torch.testing.assert_close(numbers(whole[1].null)[a, b], numbers(one[1].null), rtol=0, atol=1e-12)
+            assert bool(whole[1].flags["label_saturated"][a, b]) == bool(one[1].flags["label_saturated"])
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
@@ -158,6 +169,8 @@ def test_invariants(seed: int, samples: int, units: int, classes: int, options: 
     assert identity.limit is not None and label.limit is not None
     assert 0 <= identity.value <= log2(samples) + 1e-12
     assert 0 <= label.value <= label.limit + 1e-12
+    for estimate in (identity, label):
+        assert estimate.value == numbers(estimate.raw).clamp(min=0).minimum(numbers(estimate.limit))
     if not options.miller_madow:
         assert label.value <= identity.value + 1e-12
     order = torch.randperm(samples, generator=generator)
@@ -244,8 +257,8 @@ def test_half_types_and_integers_are_taken() -> None:
 
 
 def test_rows_that_share_one_hash_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = binning._multipliers(4)
-    monkeypatch.setattr(binning, "_multipliers", lambda _units: torch.stack([torch.ones_like(drawn[0]), drawn[1]]))
+    drawn = binning.multipliers(3)
+    monkeypatch.setattr(binning, "multipliers", lambda _units: torch.stack([torch.ones_like(drawn[0]), drawn[1]]))
     values = torch.randint(0, 4, (500, 3), generator=torch.Generator().manual_seed(0)).float()
     found, _ = both(Binning(width=1.0), values, torch.zeros(500))
     assert float(found.value) == pytest.approx(plain_entropy(values.numpy()), abs=1e-12)
@@ -262,7 +275,10 @@ def test_inputs_and_random_state_are_left_alone() -> None:
     drawn = generator.get_state()
     for options in OPTIONS:
         x = Variable.continuous(values, mask)
-        options(x, [Variable.identity(60), Variable.labels(labels)], rng=generator)
+        options(x, [Variable.identity(60), Variable.labels(labels)], rng=torch.Generator())
+        options(x, [Variable.identity(60)], rng=generator)
+        replace(options, permutations=0)(x, [Variable.labels(labels)], rng=generator)
+        options.entropy(x, rng=generator)
     for now, before in zip((values, labels, mask), copies, strict=True):
         assert torch.equal(now, before)
     assert torch.equal(torch.get_rng_state(), state) and torch.equal(generator.get_state(), drawn)
@@ -278,6 +294,7 @@ def test_inputs_and_random_state_are_left_alone() -> None:
         ({"quantile": 1}, "quantile must be at least 2"),
         ({"range": "layer"}, "range must be observed"),
         ({"bins": 20}, "needs range=observed"),
+        ({"permutations": -1}, "permutations must be 0 or more"),
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, Any], said: str) -> None:
@@ -297,3 +314,106 @@ def test_wrong_variables_are_refused() -> None:
 
 def test_default_width_can_be_read() -> None:
     assert Binning().width == 0.07 and Binning(edges=30).width is None
+
+
+def nulls_by_brute_force(options: Binning, x: Variable, ys: list[Variable], seed: int) -> list[torch.Tensor]:
+    """Each permuted labelling given to an estimator that permutes nothing: ``raw`` (permutations, ...) for each of ``ys``."""
+    rng, plain = torch.Generator().manual_seed(seed), replace(options, permutations=0)
+    found: list[torch.Tensor] = []
+    for y in ys:
+        samples = samples_of(x, "test").masked_by(y.mask)
+        labels = y.values.expand(*samples.batch, -1)
+        orders = [o.view(labels.shape) for o in permutations(samples, options.permutations, rng)]
+        permuted = [Variable.labels(labels.gather(-1, order), y.mask) for order in orders]
+        found.append(torch.stack([numbers(e.raw) for e in plain(x, permuted, rng=rng)]))
+    return found
+
+
+@pytest.mark.parametrize("options", [*OPTIONS, Binning(width=0.02), Binning(width=0.5, permutations=19)], ids=str)
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_null_is_that_of_brute_force(options: Binning, masked: bool) -> None:
+    values, labels, mask = batch_and_mask()
+    x = Variable.continuous(values, mask if masked else None)
+    few = torch.rand(60, generator=torch.Generator().manual_seed(2)) < 0.5
+    ys = [Variable.labels(labels, few), Variable.labels(labels[0, 0]), Variable.labels(labels % 2, few)]
+    expected = nulls_by_brute_force(options, x, ys, seed=7)
+    first, identity, *rest = options(x, [ys[0], Variable.identity(60), *ys[1:]], rng=torch.Generator().manual_seed(7))
+    assert identity.null is None and identity.p_value is None and "label_saturated" not in identity.flags
+    for found, permuted in zip((first, *rest), expected, strict=True):
+        torch.testing.assert_close(numbers(found.null), permuted.mean(0), rtol=0, atol=1e-12)
+        assert torch.equal(found.flags["label_saturated"], permuted.mean(0) > numbers(found.limit) / 2)
+        if options.permutations < 19:
+            assert found.p_value is None
+        else:
+            reached = (permuted >= numbers(found.raw) - 1e-12).sum(0)
+            torch.testing.assert_close(numbers(found.p_value), (1 + reached).double() / 20, rtol=0, atol=1e-12)
+
+
+def test_p_values_tell_information_from_none() -> None:
+    generator = torch.Generator().manual_seed(0)
+    cells = torch.randint(0, 4, (400, 1), generator=generator).float()
+    options = Binning(width=1.0, permutations=39)
+    told, nothing = options(
+        Variable.continuous(cells),
+        [Variable.labels(cells[:, 0] > 1), Variable.labels(torch.randint(0, 2, (400,), generator=generator))],
+        rng=generator,
+    )
+    assert float(numbers(told.p_value)) == pytest.approx(1 / 40) and float(numbers(nothing.p_value)) > 0.1
+    assert not told.flags["label_saturated"] and not nothing.flags["label_saturated"]
+
+
+def test_rows_that_are_all_different_say_nothing_of_labels() -> None:
+    generator = torch.Generator().manual_seed(0)
+    values, labels = torch.randn(300, 20, generator=generator), torch.randint(0, 5, (300,), generator=generator)
+    _, label = both(Binning(permutations=19), values, labels)
+    entropy = plain_entropy(labels.numpy())
+    assert float(numbers(label.null)) == pytest.approx(entropy, abs=1e-12)
+    assert float(label.value) == pytest.approx(entropy, abs=1e-12)
+    assert label.flags["label_saturated"] and float(numbers(label.p_value)) == 1
+    _, coarse = both(Binning(width=50.0), values.abs(), labels)
+    assert not coarse.flags["label_saturated"]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_one_class_has_no_null_to_exceed(options: Binning) -> None:
+    values, _, mask = batch_and_mask()
+    for found in (both(options, values, torch.zeros(60)), both(options, values, torch.zeros(60), mask)):
+        assert numbers(found[1].null).abs().max() == 0 and not found[1].flags["label_saturated"].any()
+
+
+def test_without_permutations_there_is_no_null() -> None:
+    values, labels, _ = batch_and_mask()
+    for found in both(Binning(permutations=0), values, labels):
+        assert found.null is None and found.p_value is None and "label_saturated" not in found.flags
+
+
+def test_the_seed_decides_the_null() -> None:
+    values, labels, _ = batch_and_mask()
+    x, ys = Variable.continuous(values), [Variable.labels(labels)]
+    once, again, other = (Binning(width=0.5)(x, ys, rng=torch.Generator().manual_seed(n))[0] for n in (1, 1, 2))
+    assert torch.equal(numbers(once.null), numbers(again.null))
+    assert not torch.equal(numbers(once.null), numbers(other.null))
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_entropy_is_the_information_about_distinct_inputs(options: Binning) -> None:
+    values, _, mask = batch_and_mask()
+    for x in (Variable.continuous(values), Variable.continuous(values, mask)):
+        found, (identity,) = options.entropy(x, rng=torch.Generator()), options(x, [Variable.identity(60)], rng=torch.Generator())
+        for name in ("value", "raw", "limit"):
+            assert torch.equal(numbers(getattr(found, name)), numbers(getattr(identity, name)))
+        assert all(torch.equal(found.flags[n], f) for n, f in identity.flags.items()) and found.null is None
+
+
+def test_entropy_of_repeated_inputs_may_reach_the_samples() -> None:
+    values = torch.arange(8.0).repeat(2)[:, None]
+    x = Variable.continuous(values)
+    found = Binning(width=1.0).entropy(x, rng=torch.Generator())
+    assert float(found.value) == 3 and float(numbers(found.limit)) == 4 and not found.flags["saturated"]
+    corrected = Binning(width=1.0, miller_madow=True).entropy(x, rng=torch.Generator())
+    assert float(corrected.value) == pytest.approx(3 + 7 / (32 * log(2)), abs=1e-12)
+    unlike = Binning(width=0.1, miller_madow=True).entropy(Variable.continuous(torch.rand(90, 9)), rng=torch.Generator())
+    assert float(unlike.value) == pytest.approx(log2(90), abs=1e-12)
+    assert float(numbers(unlike.raw)) == pytest.approx(log2(90) + 89 / (180 * log(2)), abs=1e-12)
+    with pytest.raises(ValueError, match="not for labels"):
+        Binning().entropy(Variable.labels(torch.arange(9)), rng=torch.Generator())

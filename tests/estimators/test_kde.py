@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from math import log2
+import json
+from dataclasses import replace
+from math import e, log, log2, pi
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ibmon import Estimate, Variable
-from ibmon_estimators import kde
+from ibmon_estimators import kernel_sums
 from ibmon_estimators.kde import KDE, KernelInformation, kde_information
+from ibmon_estimators.nulls import permutations
+from ibmon_estimators.samples import samples_of
 
 CASES = (
     "A_tanh_512x10",
@@ -28,6 +32,11 @@ def both(options: KDE, values: torch.Tensor, labels: torch.Tensor, mask: torch.T
     x = Variable.continuous(values, mask)
     identity, label = options(x, [Variable.identity(x.samples), Variable.labels(labels)], rng=torch.Generator())
     return identity, label
+
+
+def numbers(values: torch.Tensor | None) -> torch.Tensor:
+    assert values is not None
+    return values
 
 
 def four(result: KernelInformation) -> list[float]:
@@ -76,10 +85,13 @@ def test_agrees_with_published_values(oracle: Path, case: str) -> None:
         assert float(single.upper) <= log2(len(values))
 
 
-def test_bounds_are_those_of_the_definitions() -> None:
+@pytest.mark.parametrize("classes", [4, 60])
+@pytest.mark.parametrize("tile", [512, 32])
+def test_bounds_are_those_of_the_definitions(classes: int, tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(kernel_sums.TILE, "cpu", tile)
     rng = np.random.default_rng(0)
-    values, labels = rng.normal(size=(90, 3)), rng.integers(-2, 2, 90)
-    values += labels[:, None]
+    values, labels = rng.normal(size=(90, 3)), rng.integers(-2, classes - 2, 90)
+    values += 4 / classes * labels[:, None]
     expected = plain(values, labels, 0.3)
     found = kde_information(torch.from_numpy(values), [torch.from_numpy(labels)], variance=0.3)
     label = found.labels[0]
@@ -97,7 +109,7 @@ def test_tiles_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     tasks = [torch.randint(0, n, (2, 130), generator=generator) for n in (2, 7, 1, 130)]
     mask = torch.rand(2, 130, generator=generator) < 0.8
     expected = kde_information(values, tasks, variance=0.5, mask=mask)
-    monkeypatch.setitem(kde._TILE, "cpu", 32)
+    monkeypatch.setitem(kernel_sums.TILE, "cpu", 32)
     found = kde_information(values, tasks, variance=0.5, mask=mask)
     torch.testing.assert_close(found.upper, expected.upper, rtol=0, atol=1e-12)
     torch.testing.assert_close(found.lower, expected.lower, rtol=0, atol=1e-12)
@@ -120,7 +132,7 @@ def batch_and_mask(samples: int = 60) -> tuple[torch.Tensor, torch.Tensor, torch
 @pytest.mark.parametrize("tile", [512, 16])
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_batched_equals_looped_and_masked_equals_compressed(options: KDE, tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(kde._TILE, "cpu", tile)
+    monkeypatch.setitem(kernel_sums.TILE, "cpu", tile)
     values, labels, mask = batch_and_mask()
     padded = values.masked_fill(~mask[..., None], torch.nan)  # what is masked must not matter
     whole, masked = both(options, values, labels), both(options, padded, labels, mask)
@@ -131,9 +143,12 @@ def test_batched_equals_looped_and_masked_equals_compressed(options: KDE, tile: 
             keep = mask[a, b]
             compressed = both(options, values[a, b][keep], labels[a, b][keep])
             for batched, single in [*zip(whole, one, strict=True), *zip(masked, compressed, strict=True)]:
-                for name in ("value", "lower", "upper", "limit"):
+                for name in ("value", "raw", "lower", "upper", "limit"):
                     torch.testing.assert_close(getattr(batched, name)[a, b], getattr(single, name), rtol=0, atol=within)
-                assert {n: bool(f[a, b]) for n, f in batched.flags.items()} == {n: bool(f) for n, f in single.flags.items()}
+                of_null = {"label_saturated"}  # a masked sample takes part in the drawing, so that the null is another
+                flags = {n: bool(f[a, b]) for n, f in batched.flags.items() if n not in of_null}
+                assert flags == {n: bool(f) for n, f in single.flags.items() if n not in of_null}
+            torch.testing.assert_close(numbers(whole[1].null)[a, b], numbers(one[1].null), rtol=0, atol=within)
 
 
 def test_masks_of_the_labels_count_too() -> None:
@@ -174,6 +189,8 @@ def test_invariants(seed: int, samples: int, units: int, classes: int, options: 
     assert 0 <= identity.lower <= identity.value + 1e-6
     assert identity.value <= log2(samples)
     assert 0 <= label.value <= label.limit
+    for estimate in (identity, label):
+        assert estimate.value == numbers(estimate.raw).clamp(min=0).minimum(numbers(estimate.limit))
     assert label.lower - 1e-5 <= label.value <= label.upper + 1e-5
     assert label.value <= identity.value + 1e-5
     order = torch.randperm(samples, generator=generator)
@@ -253,8 +270,11 @@ def test_inputs_and_global_state_are_left_alone() -> None:
     drawn = generator.get_state()
     for options in OPTIONS:
         x = Variable.continuous(values, mask)
-        identity, _ = options(x, [Variable.identity(60), Variable.labels(labels)], rng=generator)
+        identity, _ = options(x, [Variable.identity(60), Variable.labels(labels)], rng=torch.Generator())
         assert not identity.value.requires_grad
+        options(x, [Variable.identity(60)], rng=generator)
+        replace(options, permutations=0)(x, [Variable.labels(labels)], rng=generator)
+        assert not options.entropy(x, rng=generator).value.requires_grad
     for now, before in zip((values, labels, mask), copies, strict=True):
         assert torch.equal(now, before)
     assert torch.equal(torch.get_rng_state(), state) and torch.equal(generator.get_state(), drawn)
@@ -262,7 +282,7 @@ def test_inputs_and_global_state_are_left_alone() -> None:
     assert torch.tensor([1e-38]).mul(0.1).item() > 0  # denormal numbers are still what they were
 
 
-@pytest.mark.parametrize("options", [{"variance": 0.0}, {"variance": float("nan")}, {"dtype": "half"}])
+@pytest.mark.parametrize("options", [{"variance": 0.0}, {"variance": float("nan")}, {"dtype": "half"}, {"permutations": -1}])
 def test_wrong_options_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be"):
         KDE(**options)
@@ -276,3 +296,154 @@ def test_wrong_variables_are_refused() -> None:
         KDE()(Variable.labels(torch.arange(10)), [Variable.identity(10)], rng=torch.Generator())
     with pytest.raises(ValueError, match="do not fit"):
         KDE()(x, [Variable.labels(torch.arange(9))], rng=torch.Generator())
+
+
+def nulls_by_brute_force(options: KDE, x: Variable, ys: list[Variable], seed: int) -> list[torch.Tensor]:
+    """Each permuted labelling given to an estimator that permutes nothing: ``raw`` (permutations, ...) for each of ``ys``."""
+    rng, plain = torch.Generator().manual_seed(seed), replace(options, permutations=0)
+    found: list[torch.Tensor] = []
+    for y in ys:
+        samples = samples_of(x, "test").masked_by(y.mask)
+        labels = y.values.expand(*samples.batch, -1)
+        orders = [o.view(labels.shape) for o in permutations(samples, options.permutations, rng)]
+        permuted = [Variable.labels(labels.gather(-1, order), y.mask) for order in orders]
+        found.append(torch.stack([numbers(e.raw) for e in plain(x, permuted, rng=rng)]))
+    return found
+
+
+@pytest.mark.parametrize("number", [2, 19])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("tile", [512, 24])
+def test_the_null_is_that_of_brute_force(number: int, masked: bool, tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(kernel_sums.TILE, "cpu", tile)
+    values, labels, mask = batch_and_mask()
+    options = KDE(variance=0.3, dtype="float64", permutations=number)
+    x = Variable.continuous(values, mask if masked else None)
+    generator = torch.Generator().manual_seed(2)
+    few = torch.rand(60, generator=generator) < 0.5
+    several = [torch.randint(0, n, (2, 3, 60), generator=generator) for n in (2, 30, 10**6)]
+    ys = [Variable.labels(labels, few), Variable.labels(labels[0, 0]), *(Variable.labels(v, few) for v in several)]
+    expected = nulls_by_brute_force(options, x, ys, seed=7)
+    first, identity, *rest = options(x, [ys[0], Variable.identity(60), *ys[1:]], rng=torch.Generator().manual_seed(7))
+    assert identity.null is None and identity.p_value is None and "label_saturated" not in identity.flags
+    for found, permuted in zip((first, *rest), expected, strict=True):
+        torch.testing.assert_close(numbers(found.null), permuted.mean(0), rtol=0, atol=1e-9)
+        assert torch.equal(found.flags["label_saturated"], permuted.mean(0) > numbers(found.limit) / 2)
+        if number < 19:
+            assert found.p_value is None
+        elif found is not rest[-1]:  # where almost every label is its own, rounding decides what reaches the estimate
+            reached = (permuted >= numbers(found.raw) - 1e-12).sum(0)
+            torch.testing.assert_close(numbers(found.p_value), (1 + reached).double() / 20, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("classes", [3, 10, 40, 700])
+def test_the_null_in_float32_is_that_in_float64(classes: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    values, labels = torch.randn(700, 5, generator=generator), torch.randint(0, classes, (700,), generator=generator)
+    single, double = (both(KDE(dtype=d), values, labels)[1] for d in ("float32", "float64"))
+    for name in ("value", "raw", "lower", "upper", "null"):
+        torch.testing.assert_close(getattr(single, name), getattr(double, name), rtol=0, atol=1e-5)
+
+
+def test_p_values_tell_information_from_none() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels, chance = (torch.randint(0, 3, (200,), generator=generator) for _ in range(2))
+    x = Variable.continuous(torch.randn(200, 2, generator=generator) + 2 * labels[:, None])
+    told, nothing = KDE(variance=1.0, permutations=39)(x, [Variable.labels(labels), Variable.labels(chance)], rng=generator)
+    assert float(numbers(told.p_value)) == pytest.approx(1 / 40) and float(numbers(nothing.p_value)) > 0.1
+    assert not told.flags["label_saturated"] and not nothing.flags["label_saturated"]
+
+
+@pytest.mark.parametrize("options", [KDE(variance=1e-6), KDE(variance=1e-6, dtype="float64")], ids=str)
+def test_rows_that_are_all_different_say_nothing_of_labels(options: KDE) -> None:
+    generator = torch.Generator().manual_seed(0)
+    values, labels = torch.randn(300, 20, generator=generator), torch.randint(0, 5, (300,), generator=generator)
+    _, label = both(options, values, labels)
+    torch.testing.assert_close(numbers(label.null), numbers(label.limit), rtol=0, atol=1e-6)
+    torch.testing.assert_close(label.value, numbers(label.limit), rtol=0, atol=1e-6)
+    assert label.flags["label_saturated"]
+    assert not both(KDE(variance=100.0), values, labels)[1].flags["label_saturated"]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_one_class_has_no_null_to_exceed(options: KDE) -> None:
+    values, _, mask = batch_and_mask()
+    for found in (both(options, values, torch.zeros(60)), both(options, values, torch.zeros(60), mask)):
+        assert numbers(found[1].null).abs().max() == 0 and numbers(found[1].raw).abs().max() == 0
+        assert not found[1].flags["label_saturated"].any()
+
+
+def test_without_permutations_there_is_no_null() -> None:
+    values, labels, _ = batch_and_mask()
+    for found in both(KDE(permutations=0), values, labels):
+        assert found.null is None and found.p_value is None and "label_saturated" not in found.flags
+
+
+def test_the_seed_decides_the_null_and_nothing_else() -> None:
+    values, labels, _ = batch_and_mask()
+    x, ys = Variable.continuous(values), [Variable.labels(labels)]
+    once, again, other = (KDE()(x, ys, rng=torch.Generator().manual_seed(n))[0] for n in (1, 1, 2))
+    assert torch.equal(numbers(once.null), numbers(again.null))
+    assert not torch.equal(numbers(once.null), numbers(other.null))
+    for name in ("value", "lower", "upper"):
+        assert torch.equal(getattr(once, name), getattr(other, name))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_entropy_agrees_with_published_values(oracle: Path, case: str) -> None:
+    values = torch.from_numpy(np.load(oracle / "information_plane" / "inputs.npz")[f"{case}/T"])
+    file = np.load(oracle / "information_plane" / "kde_tf64.npz")
+    for variance in ("0.001", "0.1", "1.0"):
+        expected = file[f"{case}/H_upper_H_lower_HTgivenX_nats/{variance}"][:2] / log(2)
+        found = KDE(variance=float(variance), dtype="float64").entropy(Variable.continuous(values), rng=torch.Generator())
+        assert found.value is found.upper
+        np.testing.assert_allclose([float(found.value), float(numbers(found.lower))], expected, rtol=1e-12, atol=1e-9)
+
+
+def test_entropy_agrees_with_published_values_of_a_mixture(oracle: Path) -> None:
+    folder = oracle / "mutual_information"
+    cases = json.loads((folder / "fixed_peers.json").read_text())["cases"]["kde_bounds"]["one_d"]
+    x = Variable.continuous(torch.from_numpy(np.load(folder / "kde_bounds.npz")["x1d"]))
+    for variance, expected in cases.items():
+        found = KDE(variance=float(variance)).entropy(x, rng=torch.Generator())
+        nats = [float(v) * log(2) for v in (numbers(found.lower), found.value)]
+        np.testing.assert_allclose(nats, [expected["H_lower_bd"], expected["H_upper_kl"]], rtol=0, atol=1e-9)
+        assert nats[0] < expected["H_true"] < nats[1] <= float(numbers(found.limit)) * log(2)
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_entropy_of_a_batch_is_that_of_its_elements(options: KDE) -> None:
+    values, _, mask = batch_and_mask()
+    rng, within = torch.Generator(), 1e-11 if options.dtype == "float64" else 5e-6
+    whole = options.entropy(Variable.continuous(values), rng=rng)
+    masked = options.entropy(Variable.continuous(values, mask), rng=rng)
+    for a in range(2):
+        for b in range(3):
+            one = options.entropy(Variable.continuous(values[a, b]), rng=rng)
+            compressed = options.entropy(Variable.continuous(values[a, b][mask[a, b]]), rng=rng)
+            for batched, single in ((whole, one), (masked, compressed)):
+                for name in ("value", "lower", "upper", "limit"):
+                    torch.testing.assert_close(getattr(batched, name)[a, b], getattr(single, name), rtol=0, atol=within)
+                assert {n: bool(f[a, b]) for n, f in batched.flags.items()} == {n: bool(f) for n, f in single.flags.items()}
+
+
+def test_entropy_at_the_edges() -> None:
+    rng = torch.Generator()
+
+    def entropy(options: KDE, values: torch.Tensor) -> Estimate:
+        return options.entropy(Variable.continuous(values), rng=rng)
+
+    noise = 1.5 * log2(2 * pi * e * 0.01)
+    constant = entropy(KDE(variance=0.01), torch.full((60, 3), 0.3))
+    assert float(constant.value) == pytest.approx(noise, abs=1e-12) and constant.flags["constant"]
+    apart = entropy(KDE(variance=0.01), torch.randn(60, 3, generator=rng) * 1e3)
+    assert float(apart.value) == pytest.approx(noise + log2(60), abs=1e-6) and apart.flags["saturated"]
+    assert float(numbers(apart.limit)) == pytest.approx(noise + log2(60), abs=1e-12)
+    point = entropy(KDE(relative=True), torch.full((60, 3), 0.3))
+    assert float(point.value) == -torch.inf and point.flags["constant"]
+    bad = entropy(KDE(), torch.full((60, 3), torch.nan))
+    assert bad.value.isnan() and numbers(bad.lower).isnan() and bad.flags["nonfinite"]
+    empty = entropy(KDE(), torch.zeros(0, 3))
+    assert empty.value.isnan() and empty.flags["empty"]
+    with pytest.raises(ValueError, match="not for labels"):
+        KDE().entropy(Variable.labels(torch.arange(9)), rng=rng)

@@ -44,7 +44,7 @@ def test_values_that_are_no_number_are_empty() -> None:
         (samples.histogram(), 16, "group,from,to,value,quantity,quantity_x"),
         (samples.table(), 2, "run,accuracy,status"),
         (samples.image(), 192, "picture,row,column,value"),
-        (samples.losses(), 100, "series,step,x,y,lower,upper,estimator,quantity_x,quantity_y"),
+        (samples.losses(), 100, "series,step,x,y,lower,upper,flags,estimator,quantity_x,quantity_y"),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )

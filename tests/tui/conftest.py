@@ -78,7 +78,8 @@ class Writer:
         bounds = {"lower": x - 0.5, "upper": x + 0.5}
         flags: dict[str, bool | list[bool]] = {"saturated": True} if i == 0 else {}
         yield Value(quantity="I(X;T)", value=x, subject={"layer": layer}, estimator=ESTIMATOR, flags=flags, **bounds)
-        yield Value(quantity="I(T;Y)", value=y, subject={"layer": layer}, estimator=ESTIMATOR)
+        details = {"raw": y + (0.25 if i == 2 else 0), "null": 0.031, "error": 0.012, "limit": 0.9991}
+        yield Value(quantity="I(T;Y)", value=y, subject={"layer": layer}, estimator=ESTIMATOR, details=details)
 
     def progress(self, step: int, epoch: float, *, loss: float = 1.0, overhead: float = 0.02) -> Writer:
         self.trainer.append(

@@ -1,0 +1,214 @@
+"""A lower bound of the information about labels: their entropy less the cross-entropy of a probe.
+
+For any predictor q that has not seen the labels of the samples it is tested on, E[−log2 q(Y | T)] = H(Y | T) + E[KL(p ‖ q)],
+so that H(Y) − E[−log2 q(Y | T)] ≤ I(T; Y) (Barber & Agakov 2003, "The IM algorithm", equation 3; of layers Alain & Bengio
+2016, arXiv:1610.01644). The predictor is a multinomial logistic regression that is cross-fitted: each sample is predicted by
+one of several fits, which has not seen it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import isfinite
+
+import torch
+from torch import Tensor
+
+from ibmon import Estimate, Variable
+
+from .estimates import about_identity, estimate, finite
+from .logistic import Features, Task, fit, prior
+from .nulls import check_permutations, permutations
+from .samples import LN2, check_kinds, entropy_of_codes, label_codes, samples_of
+
+_STRENGTHS = tuple(10 ** (k / 2) for k in range(-2, 11))
+"""Variances of a logit among which the penalty is chosen, beside a probe that ignores the layer."""
+_INNER = 4
+"""One in so many samples of a training set is kept to choose the penalty."""
+_ROUGH = 1e-5
+"""Tolerance in nats of the fits that only choose, and of their differences."""
+_IDLE = 3
+"""So many penalties that are better for no fold end the choice; at least 2, for a parabola goes through three."""
+_ROUNDING = 1e-12
+"""Variances of a unit in a training set, relative to that in all samples, which may be rounding."""
+_LOGITS, _COEFFICIENTS = 2**22, 2**21
+"""Most logits and coefficients of the folds that are fitted at once: they bound the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Classifier:
+    """I(T; Y) ≥ H(Y) − cross-entropy of a linear probe on samples that it was not trained on, in bits.
+
+    ``folds`` of the samples, equal shares of every class, are predicted in turn by a probe trained on the others. It
+    minimises cross-entropy (nats) + penalty · ‖coefficients‖²/2 over units standardised on its training samples, without
+    penalty of the intercepts. ``penalty`` None chooses for each fold, on a quarter of its training samples which the probe is
+    then refitted with, from D / (N s²) for s² between .1 and 10⁵ (N training samples; s² is the variance of a logit that the
+    penalty expects a priori), or a probe that ignores the layer: one penalty cannot serve ten units and ten thousand.
+    ``steps`` and ``tolerance`` (nats) end a fit. ``permutations`` of the labels, each with its own fits, give the null.
+
+    Raises ValueError for options out of their domain.
+    """
+
+    folds: int = 5
+    penalty: float | None = None
+    permutations: int = 0
+    steps: int = 200
+    tolerance: float = 1e-8
+
+    def __post_init__(self) -> None:
+        if self.folds < 2:
+            raise ValueError(f"classifier: folds must be at least 2, not {self.folds}")
+        if self.penalty is not None and not (isfinite(self.penalty) and self.penalty > 0):
+            raise ValueError(f"classifier: penalty must be positive, not {self.penalty}")
+        check_permutations(self.permutations, "classifier")
+        if self.steps < 1:
+            raise ValueError(f"classifier: steps must be at least 1, not {self.steps}")
+        if not (isfinite(self.tolerance) and self.tolerance > 0):
+            raise ValueError(f"classifier: tolerance must be positive, not {self.tolerance}")
+
+    def __call__(self, x: Variable, ys: Sequence[Variable], *, rng: torch.Generator) -> tuple[Estimate, ...]:
+        """The bound for each of ``ys``, labels (samples,) or (..., samples).
+
+        Only its expectation is a lower bound: ``raw`` scatters with the standard deviation ``error``, the standard error of
+        the mean of the samples' losses, H(Y) being that of the evaluation set; it is negative where the probe does worse
+        than the frequencies of the classes. For labels that say nothing its expectation is at most 0 by construction, so
+        that no permutations are made by default; asked for, they give ``null`` and, from 19 on, a p-value. Predictions are
+        mixed with one part in N + 1 of the uniform distribution: a class that a training set lacks costs a finite loss.
+
+        Identities: the entropy of the rows, flagged ``deterministic`` and ``saturated``, for no probe could learn them.
+        ``rng`` gives seeds of the folds and the permutations: an estimate does not depend on what else is asked for.
+        Flags: ``unconverged`` (a fit was ended by ``steps``), ``constant`` (no unit varies: the value is 0), ``few_samples``,
+        ``nonfinite`` (also where differences overflow) and ``empty`` (the value is NaN).
+        Raises ValueError for other kinds of variables and shapes that do not fit.
+        """
+        check_kinds(ys, "classifier")
+        samples = samples_of(x, "classifier")
+        folds, orders = (int(seed) for seed in torch.randint(2**62, (2,), generator=rng, device=rng.device))
+        estimates: list[Estimate] = []
+        for y in ys:
+            chosen = samples.masked_by(y.mask)
+            if y.kind == "identity":
+                estimates.append(about_identity(chosen))
+                continue
+            codes, number = label_codes(chosen, y.values)
+            shuffled = permutations(chosen, self.permutations, torch.Generator().manual_seed(orders))
+            columns = torch.stack([codes, *(codes.gather(1, order) for order in shuffled)])
+            entropy = entropy_of_codes(chosen, codes, number)[0]
+            raw = torch.zeros(len(columns), len(entropy), dtype=torch.float64, device=entropy.device)
+            errors = torch.zeros_like(entropy)
+            unconverged, constant, overflow = (torch.zeros_like(entropy, dtype=torch.bool) for _ in range(3))
+            for e, (rows, *labels) in enumerate(chosen.elements(*columns)):
+                if not len(rows) or not entropy[e] > 0:
+                    continue
+                features = Features.of(rows)
+                overflow[e], constant[e] = ~features.centre.isfinite().all(), (features.scale == 0).all()
+                if overflow[e]:
+                    raw[:, e] = torch.nan
+                if overflow[e] or constant[e]:
+                    continue
+                for k, column in enumerate(labels):
+                    losses, converged = _losses(self, features, column, folds)
+                    raw[k, e] = entropy[e] - losses.mean()
+                    if k == 0:
+                        unconverged[e], errors[e] = not converged, losses.std() / len(losses) ** 0.5
+            flags = {"unconverged": unconverged, "constant": constant, "nonfinite": overflow | ~finite(chosen)}
+            estimates.append(estimate(chosen, raw[0], limit=entropy, error=errors, permuted=list(raw[1:]), flags=flags))
+        return tuple(estimates)
+
+
+@torch.no_grad()
+def _losses(options: Classifier, features: Features, labels: Tensor, seed: int) -> tuple[Tensor, bool]:
+    """Loss in bits of each sample by a probe that was not trained on it (data,), and whether all probes converged."""
+    found, codes = torch.unique(labels, return_inverse=True)
+    size, classes = len(codes), len(found)
+    folds = min(options.folds, size)
+    fold, inner = _split(codes, folds, seed)
+    together = max(1, min(_LOGITS // (size * classes), _COEFFICIENTS // (features.width * classes)))
+    losses, converged = torch.zeros(size, dtype=torch.float64, device=codes.device), True
+    for some in torch.arange(folds, device=codes.device).split(together):
+        held = fold == some[:, None]
+        task = Task(features, _scales(features, ~held), codes, classes, _equal(~held))
+        if options.penalty is None:
+            strengths, start = _choose(replace(task, weights=_equal(~held & ~inner)), ~held & inner, options.steps)
+            used = strengths > 0
+            task = replace(task, scales=torch.cat([task.scales[:, :-1] * used[:, None], task.scales[:, -1:]], 1))
+            penalties = _penalty(task, strengths.masked_fill(~used, 1))
+        else:
+            penalties, start = torch.full_like(task.weights[:, 0], options.penalty), prior(task)
+        probe = fit(task, penalties, start, steps=options.steps, tolerance=options.tolerance)
+        losses += (_mixed(task, probe.logits) * held).sum(0)
+        converged = converged and bool(probe.converged.all())
+    return losses / LN2, converged
+
+
+def _choose(task: Task, kept: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """The best variance of a logit for each problem (problems,), by the loss of the samples ``kept`` (problems, data) from
+    training, and coefficients to start from; 0 where the frequencies of the classes do best."""
+    weights = _equal(kept)
+    coefficients = start = prior(task)
+    lowest = (_mixed(task, task.logits(start)) * weights).sum(1)
+    best = torch.full_like(task.weights[:, 0], -1, dtype=torch.long)
+    tried: list[Tensor] = []
+    for strength in _STRENGTHS:
+        penalties = _penalty(task, torch.full_like(lowest, strength))
+        probe = fit(task, penalties, coefficients, steps=steps, tolerance=_ROUGH)
+        coefficients = probe.coefficients
+        tried.append((_mixed(task, probe.logits) * weights).sum(1))
+        better = tried[-1] < lowest - _ROUGH
+        lowest = torch.where(better, tried[-1], lowest)
+        best = best.masked_fill(better, len(tried) - 1)
+        start = torch.where(better[:, None, None], coefficients, start)
+        if len(tried) - int(best.max()) > _IDLE:  # weaker penalties fit ever closer, and take the longest
+            break
+    strengths = _STRENGTHS[0] * (_STRENGTHS[1] / _STRENGTHS[0]) ** _vertex(torch.stack(tried), best)
+    return strengths.masked_fill(best < 0, 0), start
+
+
+def _vertex(values: Tensor, lowest: Tensor) -> Tensor:
+    """Where each column of ``values`` (places, columns) is ``lowest`` (columns,), between places by a parabola."""
+    middle = lowest.clamp(1, len(values) - 2)
+    before, at, after = (values.gather(0, (middle + k)[None])[0] for k in (-1, 0, 1))
+    bend = before - 2 * at + after
+    shift = torch.where(bend > 0, (before - after) / (2 * bend), 0).clamp(-0.5, 0.5)
+    return torch.where(lowest == middle, lowest + shift, lowest)
+
+
+def _penalty(task: Task, strengths: Tensor) -> Tensor:
+    """The penalties (problems,) that expect logits of variance ``strengths`` a priori."""
+    samples = (task.weights > 0).sum(1).clamp(min=1)
+    return (task.features.width - 1) / (samples * strengths)
+
+
+def _split(codes: Tensor, folds: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Fold of each sample, equal shares of every class, and whether it chooses the penalty where it is trained on (data,)."""
+    keys = torch.rand(len(codes), generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(codes.device)
+    order = keys.argsort()
+    order = order[codes[order].argsort(stable=True)]
+    rank = torch.empty_like(order).scatter_(0, order, torch.arange(len(order), device=order.device))
+    return rank % folds, rank // folds % _INNER == 0
+
+
+def _equal(members: Tensor) -> Tensor:
+    """Equal weights of ``members`` (problems, data), whose sum is 1; of none 0."""
+    return members / members.sum(1, keepdim=True, dtype=torch.float64).clamp(min=1)
+
+
+def _scales(features: Features, training: Tensor) -> Tensor:
+    """What makes the variance of each unit 1 on the ``training`` samples (problems, units + 1); 0 for units that do not vary."""
+    weights = _equal(training)
+    mean, square = (torch.zeros(len(weights), features.width, dtype=torch.float64, device=weights.device) for _ in range(2))
+    for part in features.blocks():
+        block = features.block(part)
+        mean.addmm_(weights[:, part], block)
+        square.addmm_(weights[:, part], block.square())
+    variance = square - mean.square()
+    scales = torch.where(variance > _ROUNDING, variance.clamp(min=_ROUNDING).rsqrt(), 0)
+    scales[:, -1] = 1
+    return scales
+
+
+def _mixed(task: Task, logits: Tensor) -> Tensor:
+    """Losses in nats (problems, data) of predictions with one part in training samples + 1 of the uniform distribution."""
+    samples = (task.weights > 0).sum(1, keepdim=True)
+    return -(((-task.losses(logits)).exp() * samples + 1 / task.classes) / (samples + 1)).log()
