@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from math import pi
 
 import numpy as np
@@ -32,11 +33,11 @@ SECONDS = 4.0
 """A method is repeated for about this long, at least 5 and at most 200 times."""
 
 
-def ours_binning(values: Tensor, labels: Tensor) -> list[float]:
-    """I(X;T) and I(T;Y) of ``Binning``."""
+def ours(estimator: Binning | KDE, values: Tensor, labels: Tensor) -> list[float]:
+    """I(X;T) and I(T;Y), then the lower bound of I(X;T) and the null of I(T;Y) where there are such."""
     ys = [Variable.identity(len(values)), Variable.labels(labels)]
-    found = Binning(width=WIDTH)(Variable.continuous(values), ys, rng=torch.Generator())
-    return [float(e.value) for e in found]
+    identity, label = estimator(Variable.continuous(values), ys, rng=torch.Generator())
+    return [float(v) for v in (identity.value, label.value, identity.lower, label.null) if v is not None]
 
 
 def plain_binning(values: Tensor, labels: Tensor) -> list[float]:
@@ -49,14 +50,6 @@ def plain_binning(values: Tensor, labels: Tensor) -> list[float]:
 
     whole = entropy(cells)
     return [whole, whole - sum((classes == c).mean() * entropy(cells[classes == c]) for c in np.unique(classes))]
-
-
-def ours_kde(values: Tensor, labels: Tensor) -> list[float]:
-    """Both bounds of I(X;T), and I(T;Y) with its bounds, of ``KDE``."""
-    ys = [Variable.identity(len(values)), Variable.labels(labels)]
-    identity, label = KDE(variance=VARIANCE)(Variable.continuous(values), ys, rng=torch.Generator())
-    assert identity.lower is not None
-    return [float(identity.value), float(identity.lower), float(label.value)]
 
 
 def plain_kde(values: Tensor, labels: Tensor) -> list[float]:
@@ -76,13 +69,15 @@ def plain_kde(values: Tensor, labels: Tensor) -> list[float]:
         found.append((whole - noise) / np.log(2))
         parts = sum(float((labels == c).float().mean()) * entropy(values[labels == c], variance) for c in labels.unique())
         informations.append((whole - parts) / np.log(2))
-    return [*found, informations[0]]
+    return [found[0], informations[0], found[1]]
 
 
 METHODS: dict[str, Callable[[Tensor, Tensor], list[float]]] = {
-    "binning": ours_binning,
+    "binning": partial(ours, Binning(width=WIDTH)),
+    "binning, permutations=0": partial(ours, Binning(width=WIDTH, permutations=0)),
     "binning, np.unique(axis=0)": plain_binning,
-    "KDE, four numbers and bounds": ours_kde,
+    "KDE": partial(ours, KDE(variance=VARIANCE)),
+    "KDE, permutations=0": partial(ours, KDE(variance=VARIANCE, permutations=0)),
     "KDE, dense, per class again": plain_kde,
 }
 

@@ -25,7 +25,16 @@ def loaded_by_command(*arguments: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--help",), ("watch", "tishby", "--help"), ("runs",), ("plugins",), ("recipes",), ("recipes", "show", "tishby")],
+    [
+        ("--help",),
+        ("watch", "tishby", "--help"),
+        ("estimate", "--help"),
+        ("runs",),
+        ("plugins",),
+        ("plugins", "--help"),
+        ("recipes",),
+        ("recipes", "show", "tishby"),
+    ],
     ids=" ".join,
 )
 def test_commands_that_only_tell_load_nothing_heavy(arguments: tuple[str, ...]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import manage, plugins, results, training
+from . import estimate, manage, plugins, results, training
 
 
 def build(arguments: list[str]) -> typer.Typer:
@@ -34,6 +34,7 @@ def build(arguments: list[str]) -> typer.Typer:
 
     training.add(app, arguments)
     results.add(app)
+    estimate.add(app)
     manage.add(app)
     plugins.add(app)
     return app

@@ -104,8 +104,10 @@ class Binning:
         for y in ys:
             key = None if y.mask is None or y.mask is x.mask else id(y.mask)
             if key not in layers:
-                layers[key] = _layer(self, samples if key is None else samples.masked_by(y.mask), ys)
-            estimates.append(self._whole(layers[key]) if y.kind == "identity" else self._about(layers[key], y.values, rng))
+                layers[key] = _layer(self, samples if key is None else samples.masked_by(y.mask))
+            layer = layers[key]
+            inputs = distinct(layer.samples, y).log2()
+            estimates.append(self._whole(layer, inputs) if y.kind == "identity" else self._about(layer, y.values, inputs, rng))
         return tuple(estimates)
 
     def entropy(self, x: Variable, *, rng: torch.Generator) -> Estimate:
@@ -114,13 +116,14 @@ class Binning:
         Flags as in the call, every sample being taken for a distinct input. Raises ValueError for a variable that is not
         continuous.
         """
-        return self._whole(_layer(self, samples_of(x, "binning"), ()))
+        layer = _layer(self, samples_of(x, "binning"))
+        return self._whole(layer, layer.samples.count.log2())
 
-    def _whole(self, layer: _Layer) -> Estimate:
+    def _whole(self, layer: _Layer, inputs: Tensor) -> Estimate:
         bits = layer.bits + (layer.occupied - 1) * layer.per_cell if self.miller_madow else layer.bits
-        return self._estimate(layer, bits, layer.inputs.log2())
+        return self._estimate(layer, bits, inputs, inputs)
 
-    def _about(self, layer: _Layer, labels: Tensor, rng: torch.Generator) -> Estimate:
+    def _about(self, layer: _Layer, labels: Tensor, inputs: Tensor, rng: torch.Generator) -> Estimate:
         samples = layer.samples
         codes, number = label_codes(samples, labels)
         limit, classes = entropy_of_codes(samples, codes, number)
@@ -131,11 +134,14 @@ class Binning:
             return bits + (layer.occupied - 1 - (pairs - classes)) * layer.per_cell if self.miller_madow else bits
 
         permuted = [information(codes.gather(1, order)) for order in permutations(samples, self.permutations, rng)]
-        return self._estimate(layer, information(codes), limit, permuted)
+        return self._estimate(layer, information(codes), limit, inputs, permuted)
 
-    def _estimate(self, layer: _Layer, raw: Tensor, limit: Tensor, permuted: list[Tensor] | None = None) -> Estimate:
+    def _estimate(
+        self, layer: _Layer, raw: Tensor, limit: Tensor, inputs: Tensor, permuted: list[Tensor] | None = None
+    ) -> Estimate:
+        """``inputs`` is log2 of how many inputs are distinct: of the identity, and for labels of the samples."""
         cells, samples, count = layer.cells, layer.samples, layer.samples.count
-        saturated = (layer.bits >= 0.95 * layer.inputs.log2()) | (layer.occupied > count / 2)
+        saturated = (layer.bits >= 0.95 * inputs) | (layer.occupied > count / 2)
         flags = {"saturated": saturated & (count > 0), "nonfinite": cells.nonfinite}
         if cells.outer is not None:
             outer = cells.outer if samples.mask is None else cells.outer * samples.mask
@@ -176,7 +182,6 @@ class _Layer:
     alone: Tensor
     bits: Tensor
     occupied: Tensor
-    inputs: Tensor
 
     @property
     def per_cell(self) -> Tensor:
@@ -199,7 +204,7 @@ def _with_alone(alone: Tensor, count: Tensor, others: tuple[Tensor, Tensor]) -> 
     return bits + alone * torch.special.entr(1 / count.clamp(min=1)) / LN2, cells + alone
 
 
-def _layer(options: Binning, samples: Samples, ys: Sequence[Variable]) -> _Layer:
+def _layer(options: Binning, samples: Samples) -> _Layer:
     cells = _cells(options, samples)
     owner, count, rows = owners(samples), samples.count, data_of(samples, cells.rows)
     often = torch.bincount(rows, minlength=cells.number) > 1
@@ -213,7 +218,7 @@ def _layer(options: Binning, samples: Samples, ys: Sequence[Variable]) -> _Layer
         owner = owner[repeated]
     # Summed as the joint entropy is, so that one class leaves exactly nothing.
     bits, occupied = _with_alone(alone, count, entropy(rows, number, owner, count))
-    return _Layer(cells, samples, repeated, rows, number, owner, alone, bits, occupied, distinct(samples, ys))
+    return _Layer(cells, samples, repeated, rows, number, owner, alone, bits, occupied)
 
 
 def _cells(options: Binning, samples: Samples) -> _Cells:

@@ -22,14 +22,12 @@ from .logistic import Features, Task, fit, prior
 from .nulls import check_permutations, permutations
 from .samples import LN2, check_kinds, entropy_of_codes, label_codes, samples_of
 
-_STRENGTHS = tuple(10 ** (k / 2) for k in range(-2, 11))
+_STRENGTHS = tuple(10.0**k for k in range(-1, 6))
 """Variances of a logit among which the penalty is chosen, beside a probe that ignores the layer."""
 _INNER = 4
 """One in so many samples of a training set is kept to choose the penalty."""
-_ROUGH = 1e-5
+_ROUGH = 1e-6
 """Tolerance in nats of the fits that only choose, and of their differences."""
-_IDLE = 3
-"""So many penalties that are better for no fold end the choice; at least 2, for a parabola goes through three."""
 _ROUNDING = 1e-12
 """Variances of a unit in a training set, relative to that in all samples, which may be rounding."""
 _LOGITS, _COEFFICIENTS = 2**22, 2**21
@@ -42,10 +40,12 @@ class Classifier:
 
     ``folds`` of the samples, equal shares of every class, are predicted in turn by a probe trained on the others. It
     minimises cross-entropy (nats) + penalty · ‖coefficients‖²/2 over units standardised on its training samples, without
-    penalty of the intercepts. ``penalty`` None chooses for each fold, on a quarter of its training samples which the probe is
-    then refitted with, from D / (N s²) for s² between .1 and 10⁵ (N training samples; s² is the variance of a logit that the
-    penalty expects a priori), or a probe that ignores the layer: one penalty cannot serve ten units and ten thousand.
-    ``steps`` and ``tolerance`` (nats) end a fit. ``permutations`` of the labels, each with its own fits, give the null.
+    penalty of the intercepts. ``penalty`` None chooses for each fold, by the loss of a quarter of its training samples, from
+    D / (N s²) with s² between .1 and 10⁵ (N training samples; s² is the variance of a logit that the penalty expects a
+    priori), or a probe that ignores the layer, and then trains on all of them: one penalty cannot serve ten units and ten
+    thousand. ``steps`` and ``tolerance`` (nats) end a fit. ``permutations`` of the labels, each with its own fits, give the
+    null. Time is that of some hundred passes over the layer, for folds · classes logits at once; with a given
+    penalty it is a fifth of that.
 
     Raises ValueError for options out of their domain.
     """
@@ -89,7 +89,7 @@ class Classifier:
         for y in ys:
             chosen = samples.masked_by(y.mask)
             if y.kind == "identity":
-                estimates.append(about_identity(chosen))
+                estimates.append(about_identity(samples, y))
                 continue
             codes, number = label_codes(chosen, y.values)
             shuffled = permutations(chosen, self.permutations, torch.Generator().manual_seed(orders))
@@ -99,13 +99,13 @@ class Classifier:
             errors = torch.zeros_like(entropy)
             unconverged, constant, overflow = (torch.zeros_like(entropy, dtype=torch.bool) for _ in range(3))
             for e, (rows, *labels) in enumerate(chosen.elements(*columns)):
-                if not len(rows) or not entropy[e] > 0:
+                if not len(rows):
                     continue
                 features = Features.of(rows)
                 overflow[e], constant[e] = ~features.centre.isfinite().all(), (features.scale == 0).all()
                 if overflow[e]:
                     raw[:, e] = torch.nan
-                if overflow[e] or constant[e]:
+                if overflow[e] or constant[e] or entropy[e] == 0:
                     continue
                 for k, column in enumerate(labels):
                     losses, converged = _losses(self, features, column, folds)
@@ -144,34 +144,30 @@ def _losses(options: Classifier, features: Features, labels: Tensor, seed: int) 
 
 def _choose(task: Task, kept: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     """The best variance of a logit for each problem (problems,), by the loss of the samples ``kept`` (problems, data) from
-    training, and coefficients to start from; 0 where the frequencies of the classes do best."""
+    training, and coefficients to start from; 0 where the frequencies of the classes do best.
+
+    All are tried, for the loss need not have one minimum only. The choice of one problem does not depend on how others fare,
+    which are tested on what it is trained on and trained on what it is tested on.
+    """
     weights = _equal(kept)
+
+    def attempt(strengths: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+        probe = fit(task, _penalty(task, strengths), start, steps=steps, tolerance=_ROUGH)
+        return probe.coefficients, (_mixed(task, probe.logits) * weights).sum(1)
+
     coefficients = start = prior(task)
     lowest = (_mixed(task, task.logits(start)) * weights).sum(1)
-    best = torch.full_like(task.weights[:, 0], -1, dtype=torch.long)
-    tried: list[Tensor] = []
+    best, nothing = torch.ones_like(lowest), torch.ones_like(lowest, dtype=torch.bool)
     for strength in _STRENGTHS:
-        penalties = _penalty(task, torch.full_like(lowest, strength))
-        probe = fit(task, penalties, coefficients, steps=steps, tolerance=_ROUGH)
-        coefficients = probe.coefficients
-        tried.append((_mixed(task, probe.logits) * weights).sum(1))
-        better = tried[-1] < lowest - _ROUGH
-        lowest = torch.where(better, tried[-1], lowest)
-        best = best.masked_fill(better, len(tried) - 1)
+        coefficients, loss = attempt(torch.full_like(lowest, strength), coefficients)
+        better = loss < lowest - _ROUGH
+        lowest, best, nothing = torch.where(better, loss, lowest), best.masked_fill(better, strength), nothing & ~better
         start = torch.where(better[:, None, None], coefficients, start)
-        if len(tried) - int(best.max()) > _IDLE:  # weaker penalties fit ever closer, and take the longest
-            break
-    strengths = _STRENGTHS[0] * (_STRENGTHS[1] / _STRENGTHS[0]) ** _vertex(torch.stack(tried), best)
-    return strengths.masked_fill(best < 0, 0), start
-
-
-def _vertex(values: Tensor, lowest: Tensor) -> Tensor:
-    """Where each column of ``values`` (places, columns) is ``lowest`` (columns,), between places by a parabola."""
-    middle = lowest.clamp(1, len(values) - 2)
-    before, at, after = (values.gather(0, (middle + k)[None])[0] for k in (-1, 0, 1))
-    bend = before - 2 * at + after
-    shift = torch.where(bend > 0, (before - after) / (2 * bend), 0).clamp(-0.5, 0.5)
-    return torch.where(lowest == middle, lowest + shift, lowest)
+    # A parabola through the losses of three penalties, half powers of ten apart.
+    below, above = (attempt(best * 10**side, start)[1] for side in (-0.5, 0.5))
+    bend = below - 2 * lowest + above
+    side = torch.where(bend > 0, (below - above) / (4 * bend), 0).clamp(-0.5, 0.5)
+    return (best * 10**side).masked_fill(nothing, 0), start
 
 
 def _penalty(task: Task, strengths: Tensor) -> Tensor:
@@ -195,7 +191,10 @@ def _equal(members: Tensor) -> Tensor:
 
 
 def _scales(features: Features, training: Tensor) -> Tensor:
-    """What makes the variance of each unit 1 on the ``training`` samples (problems, units + 1); 0 for units that do not vary."""
+    """What makes the variance of each unit 1 on the ``training`` samples (problems, units + 1); 0 for units that do not vary.
+
+    With them it does not matter that ``features`` were standardised over all samples: their centre goes into the intercepts.
+    """
     weights = _equal(training)
     mean, square = (torch.zeros(len(weights), features.width, dtype=torch.float64, device=weights.device) for _ in range(2))
     for part in features.blocks():

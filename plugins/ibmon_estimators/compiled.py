@@ -45,10 +45,13 @@ def threads() -> Generator[None]:
     """Run compiled kernels with as many threads as torch uses, one caller at a time."""
     from numba import config, get_num_threads, set_num_threads
 
+    wanted = torch.get_num_threads()
     most: int = config.NUMBA_NUM_THREADS  # pyright: ignore[reportAttributeAccessIssue]
     with _LOCK:
         before = get_num_threads()
-        set_num_threads(max(1, min(torch.get_num_threads(), most)))
+        # The first time, this starts numba's threads, which may be OpenMP's and then reset the count that torch shares.
+        torch.set_num_threads(wanted)
+        set_num_threads(max(1, min(wanted, most)))
         try:
             yield
         finally:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ibmon import Estimate
+from ibmon import Estimate, Variable
 
 from .nulls import label_saturated, summary
 from .samples import Samples, distinct_rows, shaped
@@ -65,12 +65,14 @@ def estimate(
     )
 
 
-def about_identity(samples: Samples) -> Estimate:
+def about_identity(samples: Samples, identity: Variable) -> Estimate:
     """I(X; T) for estimators of continuous variables: T is a function of X, so it has no noise to be measured against.
 
     The value is the entropy of the rows of the evaluation set (log2 N where no two samples agree), flagged ``deterministic``
     and ``saturated``: it says nothing of the layer, and saying so is all that an honest estimator can do.
     """
+    samples.spread(identity.values, "identities")  # refuses those that do not fit
+    samples = samples.masked_by(identity.mask)
     bits, _ = distinct_rows(samples)
     always = samples.count > 0
     return estimate(samples, bits, limit=bits, flags={"deterministic": always, "saturated": always})

@@ -83,8 +83,7 @@ def information(method: Method, x: Variable, ys: Sequence[Variable], rng: torch.
     groups: dict[int | None, list[int]] = {}
     for i, y in enumerate(ys):
         if y.kind == "identity":
-            samples.spread(y.values, "identities")  # refuses those that do not fit
-            estimates[i] = about_identity(samples.masked_by(y.mask))
+            estimates[i] = about_identity(samples, y)
         else:
             groups.setdefault(None if y.mask is None or y.mask is x.mask else id(y.mask), []).append(i)
     for members in groups.values():

@@ -110,9 +110,9 @@ class KDE:
         for chosen, members in groups.values():
             tasks = [i for i in members if i in labels]
             logs = self._logs(chosen, [labels[i] for i in tasks])
-            limit = distinct(chosen, ys).log2()
-            flags = _flags(chosen, logs, limit)
             for i in members:
+                limit = distinct(chosen, ys[i]).log2()
+                flags = _flags(chosen, logs, limit)
                 if i in labels:
                     estimates[i] = _about_labels(chosen, logs, tasks.index(i), labels[i], flags)
                 else:

@@ -206,26 +206,24 @@ def _partitions(codes: Tensor, number: int, blocks: list[slice], dtype: torch.dt
 class _Partition:
     """Sets of labels, ``codes`` (elements, sets, samples) in [0, ``number``), and the kernel sums over a sample's own class.
 
-    Class sums of a tile's rows are a matrix product with indicators where there are few classes (``narrow``). Its work grows
-    with the classes, so that for more of them the rows of each class are added up (``embedding_bag``), whose work does not,
-    but which needs a transposed copy of the tile for the sums over its columns.
+    The rows of each class in a tile are added up by ``embedding_bag``, whose work does not grow with the classes. For the sums
+    over a tile's columns it needs a transposed copy; where there are few classes (``narrow``) a matrix product with their
+    indicators, which takes the tile as it is, costs less.
     """
 
     def __init__(self, codes: Tensor, number: int, blocks: list[slice], dtype: torch.dtype, kernels: tuple[int, ...]) -> None:
         elements, sets, size = codes.shape
         self.codes, self.number, self.blocks = codes, number, blocks
-        self.narrow = number <= 4 + 32 / sets
         self.totals = {n: torch.zeros(elements, sets, size, dtype=torch.float64, device=codes.device) for n in kernels}
+        first = torch.arange(elements * sets, device=codes.device).view(elements, sets, 1) * number
+        self.cells = codes + first
+        self.bags = [_Bags.of(self.cells[..., b], elements * sets * number) for b in blocks]
         self.spans: list[tuple[int, int]] = []
         if len(blocks) > 1 and sets == 1:
             self.spans = [(int(codes[..., b].amin()), int(codes[..., b].amax())) for b in blocks]
-        first = torch.arange(elements * sets, device=codes.device).view(elements, sets, 1) * number
-        self.cells = codes + (first % (sets * number) if self.narrow else first)
-        if self.narrow:
-            self.indicators = torch.zeros(elements, sets * number, size, dtype=dtype, device=codes.device)
-            self.indicators.scatter_(1, self.cells, 1)
-        else:
-            self.bags = [_Bags.of(self.cells[..., b], elements * sets * number) for b in blocks]
+        self.narrow = number <= 4 + 40 / sets
+        if len(blocks) > 1 and self.narrow:  # then there is one element
+            self.indicators = torch.zeros(sets * number, size, dtype=dtype, device=codes.device).scatter_(0, self.cells[0], 1)
 
     def meets(self, p: int, r: int) -> bool:
         """Whether a class may have samples both in block ``p`` and in block ``r``."""
@@ -234,13 +232,13 @@ class _Partition:
     def add(self, kernel: int, k: Tensor, p: int, r: int) -> None:
         """Add to the samples of block ``r``, the columns of ``k``, its rows of their class, which are block ``p``."""
         cells = self.cells[..., self.blocks[r]]
-        if self.narrow:
-            own = torch.bmm(self.indicators[..., self.blocks[p]], k).gather(1, cells)
-        else:
+        if k.is_contiguous():
             bags = self.bags[p]
-            by_class = embedding_bag(bags.rows, k.reshape(-1, k.shape[-1]), bags.offsets, mode="sum")
-            own = by_class.gather(0, bags.place[cells].flatten(0, 1).long()).view(cells.shape)
-        self.totals[kernel][..., self.blocks[r]] += own
+            by_class = embedding_bag(bags.rows, k.view(-1, k.shape[-1]), bags.offsets, mode="sum")
+            places = bags.place[cells].long()
+        else:
+            by_class, places = self.indicators[:, self.blocks[p]] @ k[0], cells
+        self.totals[kernel][..., self.blocks[r]] += by_class.gather(0, places.flatten(0, 1)).view(cells.shape)
 
     def mean_logs(self, kernel: int, data: Tensor) -> Tensor:
         """Means of ln mean_j k_ij over the j of i's class (elements, sets), ``data`` (elements, samples) being 0 or 1."""

@@ -45,7 +45,7 @@ Measure = Callable[..., Tensor]
 class KSG:
     """Nearest-neighbour information in bits: KSG between continuous variables, ``Ross`` for labels.
 
-    It has little bias in few dimensions and much in many: 1 nat between d and d Gaussian columns reads 1.02, 0.90, 0.47 and
+    It has little bias in few dimensions and much in many: 1 nat between d and d Gaussian columns reads 1.02, 0.93, 0.46 and
     0.22 for d = 1, 3, 10 and 20 (k = 3, 2000 samples).
 
     Args:
@@ -106,8 +106,7 @@ class KSG:
             if y.kind == "labels":
                 estimates.append(next(with_labels))
             elif y.kind == "identity":
-                samples.spread(y.values, "identities")  # raises where they do not fit
-                estimates.append(about_identity(samples.masked_by(y.mask)))
+                estimates.append(about_identity(samples, y))
             else:
                 estimates.append(self._estimate(samples, [y], self._information, seed, null))
         return tuple(estimates)

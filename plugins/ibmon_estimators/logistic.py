@@ -1,9 +1,10 @@
 """Multinomial logistic regression with a ridge penalty, for several training sets of the same samples at once.
 
-Full batches, deterministic, in float64: L-BFGS (Nocedal & Wright 2006, algorithm 7.4) that starts from the Hessian of the
-classes' frequencies, a·Cov + penalty, as the bound of Böhning 1992 ("Multinomial logistic regression algorithm") does with
-the largest a: correlated units then cost no more steps than independent ones. Along a line the logits move on a line, so
-that searching it takes no further pass over the features.
+Full batches, deterministic, in float64: L-BFGS (Nocedal & Wright 2006, algorithm 7.4) that starts from the Hessian of equally
+likely classes, Cov / classes + penalty, much as Böhning 1992 ("Multinomial logistic regression algorithm") iterates with a
+bound of it: correlated units then cost no more steps than independent ones. Along a line the logits move on a line, so that
+searching it takes no further pass over the features. Problems are independent of each other: none sees what it is not
+trained on.
 """
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ def fit(task: Task, penalties: Tensor, start: Tensor, *, steps: int, tolerance: 
     first = _Curvature.of(task, penalties)
     x, logits = start, task.logits(start)
     gradient = _gradient(task, logits).add_(ridge * x)
-    room = max(3, min(_HISTORY, _REMEMBERED // x.numel()))
+    room = max(2, min(_HISTORY, _REMEMBERED // x.numel()))
     history: list[_Pair] = []
     converged = torch.zeros(len(x), dtype=torch.bool, device=x.device)
     for taken in range(steps + 1):
@@ -201,13 +202,11 @@ class _Curvature:
     def of(cls, task: Task, penalties: Tensor) -> _Curvature:
         if task.features.covariance is None:
             return cls([])
-        shares = torch.bincount(task.codes, minlength=task.classes).double() / len(task.codes)
-        curvature = (1 - shares.square().sum()) / max(1, task.classes - 1)
-        covariance = task.features.covariance * curvature
+        curvature = 1 / task.classes
         groups: list[tuple[Tensor, Tensor]] = []
         powers = penalties.log10().round()  # near enough, and few factors
         for power in powers.unique():
-            matrix = covariance.clone()
+            matrix = task.features.covariance * curvature
             # Units that depend on each other linearly must not leave a 0 to divide by.
             matrix.diagonal().add_(1e-9 * curvature)
             matrix.diagonal()[:-1].add_(10**power)

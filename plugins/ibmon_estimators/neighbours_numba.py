@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 
 from . import sweep_numba
 from .compiled import threads
+from .sweep_numba import kernel
 
 _TILE = 512
 """Samples whose distances to four others are built up in a core's first cache."""
@@ -61,7 +62,7 @@ def _columns(values: Tensor) -> np.ndarray:
     return values.T.contiguous().numpy()
 
 
-@njit(cache=True)
+@kernel()
 def _distances(values, first, out):
     """Maximum norm between all samples and the four from ``first`` on, into ``out`` (4, samples)."""
     dims, size = values.shape
@@ -85,7 +86,7 @@ def _distances(values, first, out):
                 d3[q] = max(d3[q], abs(value - v3))
 
 
-@njit(cache=True)
+@kernel()
 def _radius(distances, p, nearest):
     """Distance of sample ``p`` to its k-th neighbour; ``nearest`` (k,) is where the nearest are kept."""
     k = len(nearest)
@@ -103,7 +104,7 @@ def _radius(distances, p, nearest):
     return radius
 
 
-@njit(parallel=True, cache=True)
+@kernel(parallel=True)
 def _within(x, y, z, k):
     size = x.shape[1]
     near = np.empty((3, size), np.int64)
@@ -133,7 +134,7 @@ def _within(x, y, z, k):
     return near
 
 
-@njit(parallel=True, cache=True)
+@kernel(parallel=True)
 def _projected(x, y, k):
     size = x.shape[1]
     near = np.empty((2, size), np.int64)
@@ -163,7 +164,7 @@ def _projected(x, y, k):
     return near
 
 
-@njit(parallel=True, cache=True)
+@kernel(parallel=True)
 def _kth(x, k):
     size = x.shape[1]
     radii = np.empty(size)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from .samples import Samples
+from .samples import Samples, order_of
 
 LEAST_FOR_P = 19
 """Permutations from which a p-value is given: fewer could not reach .05."""
@@ -34,7 +34,7 @@ def permutations(samples: Samples, number: int, rng: torch.Generator) -> Iterato
     for _ in range(number):
         keys = torch.rand(size, generator=rng, dtype=torch.float64, device=rng.device).to(device)
         if samples.mask is None:
-            yield keys.argsort().expand(elements, size)
+            yield order_of(keys).expand(elements, size)
             continue
         data = samples.mask
         places = torch.arange(size, device=device).expand(elements, size)
@@ -64,4 +64,4 @@ def label_saturated(null: Tensor | None, entropy: Tensor) -> Tensor:
     """Where the null exceeds half of H(Y): the estimate cannot tell labels from chance (elements,)."""
     if null is None:
         return torch.zeros_like(entropy, dtype=torch.bool)
-    return null > 0.5 * entropy
+    return null > 0.5 * entropy + 1e-12  # where there is one class, rounding alone exceeds half of nothing

@@ -99,8 +99,7 @@ class Ross:
             found = self._estimates(chosen, [ys[i].values for i in labels], seeds, together=True)
             estimates |= dict(zip(labels, found, strict=True))
             for i in set(members) - set(labels):
-                chosen.spread(ys[i].values, "identity")  # refuses what does not fit
-                estimates[i] = about_identity(chosen)
+                estimates[i] = about_identity(chosen, ys[i])
         return tuple(estimates[i] for i in range(len(ys)))
 
     def pairwise(self, x: Variable, y: Variable, *, lag: int = 0, rng: torch.Generator) -> Estimate:

@@ -85,9 +85,10 @@ class SamplePropagation:
 
         The noise belongs to the rank of a sample among those that are data, so that a masked estimate is that of the
         compressed samples; its null has other permutations. ``rng`` gives seeds: an estimate does not depend on what else
-        is asked for. Flags: ``saturated`` (I(X; T + Z) within 5 % of log2 of the distinct inputs), ``imprecise`` (an error
-        over .05 bit, or noise too small beside the activations to be resolved), ``constant`` (no variance: the value is 0),
-        ``label_saturated``, ``few_samples``, ``nonfinite`` (also where squares overflow) and ``empty`` (the value is NaN).
+        is asked for. Flags: ``saturated`` (I(X; T + Z) within 5 % of log2 of the distinct inputs, which beside labels are
+        the samples), ``imprecise`` (an error over .05 bit, or noise too small beside the activations to be resolved),
+        ``constant`` (no variance: the value is 0), ``label_saturated``, ``few_samples``, ``nonfinite`` (also where squares
+        overflow) and ``empty`` (the value is NaN).
         Raises ValueError for other kinds of variables and shapes that do not fit.
         """
         check_kinds(ys, "sample-propagation")
@@ -102,14 +103,13 @@ class SamplePropagation:
             labels = [i for i in members if ys[i].kind == "labels"]
             codes = [label_codes(chosen, ys[i].values) for i in labels]
             result = _propagate(self, chosen, [c for c, _ in codes], seeds)
-            inputs = distinct(chosen, ys).log2()
-            shared = result.flags(chosen, inputs)
             for i in members:
                 row = labels.index(i) + 1 if i in labels else 0
+                inputs = distinct(chosen, ys[i]).log2()
                 limit = entropy_of_codes(chosen, *codes[row - 1])[0] if row else inputs
                 raw, error = result.values[row, 0], result.errors[row]
                 permuted = list(result.values[row, 1:]) if row else None
-                flags = {**shared, "imprecise": (error > _IMPRECISE) | result.coarse}
+                flags = {**result.flags(chosen, inputs), "imprecise": (error > _IMPRECISE) | result.coarse}
                 estimates[i] = estimate(chosen, raw, limit=limit, error=error, permuted=permuted, flags=flags)
         return tuple(estimates[i] for i in range(len(ys)))
 

@@ -151,17 +151,16 @@ def entropy_of_codes(samples: Samples, codes: Tensor, number: int) -> tuple[Tens
     return entropy(cells, number * samples.values.shape[0], owner, samples.count)
 
 
-def distinct(samples: Samples, ys: Sequence[Variable]) -> Tensor:
-    """How many distinct inputs each element has (elements,): of the identity among ``ys``, else its samples."""
-    for y in ys:
-        if y.kind == "identity":
-            codes, number = label_codes(samples, y.values)
-            # Masked samples mark one more column, which is then left out.
-            columns = codes if samples.mask is None else codes.masked_fill(~samples.mask, number)
-            seen = torch.zeros(samples.values.shape[0], number + 1, dtype=torch.bool, device=codes.device)
-            seen.scatter_(1, columns, True)
-            return seen[:, :number].sum(-1, dtype=torch.float64)
-    return samples.count
+def distinct(samples: Samples, y: Variable) -> Tensor:
+    """How many distinct inputs each element has (elements,): of ``y`` where it is an identity, else its samples."""
+    if y.kind != "identity":
+        return samples.count
+    codes, number = label_codes(samples, y.values)
+    # Masked samples mark one more column, which is then left out.
+    columns = codes if samples.mask is None else codes.masked_fill(~samples.mask, number)
+    seen = torch.zeros(samples.values.shape[0], number + 1, dtype=torch.bool, device=codes.device)
+    seen.scatter_(1, columns, True)
+    return seen[:, :number].sum(-1, dtype=torch.float64)
 
 
 def shaped(samples: Samples, values: Tensor) -> Tensor:
@@ -212,7 +211,7 @@ def _numbered(first: Tensor, second: Tensor) -> tuple[Tensor, int]:
     """Consecutive numbers for equal pairs of hashes (data,), and how many there are."""
     if len(first) == 0:
         return torch.zeros_like(first), 0
-    order = _order(first)
+    order = order_of(first)
     changed = first[order].diff() != 0
     differs = second[order].diff() != 0
     if bool((differs & ~changed).any()):
@@ -225,8 +224,8 @@ def _numbered(first: Tensor, second: Tensor) -> tuple[Tensor, int]:
     return torch.empty_like(rank).scatter_(0, order, rank), int(rank[-1]) + 1
 
 
-def _order(values: Tensor) -> Tensor:
-    """An order that sorts. numpy's vectorised sort takes a quarter of torch's time on a CPU."""
+def order_of(values: Tensor) -> Tensor:
+    """An order that sorts the last axis. numpy's vectorised sort takes a quarter of torch's time on a CPU."""
     if values.device.type == "cpu":
         return torch.from_numpy(np.argsort(values.numpy()))
     return values.argsort()

@@ -12,7 +12,8 @@ where values or distances tie.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,6 +26,18 @@ _STRIP = 0.7
 """Samples of a strip, in units of √(kN): between 0.4 and 1.2 the time hardly changes."""
 _CELLS = 4
 """Cells of the table over a column's range, for each sample."""
+
+
+def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """``njit`` that keeps what it compiles on disk, where there is a place that can be written to."""
+
+    def decorated(function: Callable[..., Any]) -> Any:
+        try:
+            return njit(cache=True, **options)(function)
+        except RuntimeError:  # neither the package's folder nor the user's: compile anew in every process
+            return njit(**options)(function)
+
+    return decorated
 
 
 def pair_sums(x: Tensor, y: Tensor, pairs: Tensor, k: int, psi: Tensor) -> Tensor:
@@ -74,7 +87,7 @@ def _sorted(columns: np.ndarray) -> _Sorted:
     return _Sorted(values, order.astype(np.int32), ranks.astype(np.int32), (start, scale, entries))
 
 
-@njit(cache=True)
+@kernel()
 def _keep(nearest, k, distance):
     """Put ``distance`` into the ascending ``nearest`` (k,), whose last it is below, and return the new last."""
     place = k - 1
@@ -85,7 +98,7 @@ def _keep(nearest, k, distance):
     return nearest[k - 1]
 
 
-@njit(cache=True)
+@kernel()
 def _hint(table, start, scale, value):
     """An index near that of the first sorted value ≥ ``value``."""
     cell = (value - start) * scale
@@ -93,7 +106,7 @@ def _hint(table, start, scale, value):
     return table[0 if cell < 0 else (last if cell > last else int(cell))]
 
 
-@njit(cache=True)
+@kernel()
 def _within(values, table, start, scale, value, radius):
     """How many of the sorted ``values``, which hold ``value``, are strictly nearer to it than ``radius``; 1 if that is 0.
 
@@ -139,7 +152,7 @@ def _within(values, table, start, scale, value, radius):
     return max(high - low, 1)
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def _search(xs, ys, first, pointer, last, x, y, radius, nearest, k):
     """Look for nearer samples in the strip [first, last), up and down from ``pointer``; the new radius."""
     place = pointer
@@ -165,7 +178,7 @@ def _search(xs, ys, first, pointer, last, x, y, radius, nearest, k):
     return radius
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def _search_own(xs, ys, first, own, last, x, y, nearest, k):
     """The same in the strip of the sample itself, at ``own``: in the order of |dy|, which shrinks the radius soonest."""
     radius = np.inf
@@ -191,7 +204,7 @@ def _search_own(xs, ys, first, own, last, x, y, nearest, k):
             radius = _keep(nearest, k, distance)
 
 
-@njit(cache=True)
+@kernel()
 def _cut(x, x_ranks, y, y_order, strip, xs, ys, pointer):
     """Write the samples into ``xs`` and ``ys``, strip by strip, each in the order of y; ``pointer`` then is at their begins."""
     for s in range(len(pointer)):
@@ -205,7 +218,7 @@ def _cut(x, x_ranks, y, y_order, strip, xs, ys, pointer):
         pointer[s] = s * strip
 
 
-@njit(parallel=True, cache=True)
+@kernel(parallel=True)
 def _pairs(x_sorted, x_ranks, x_tables, y_sorted, y_order, y_tables, pairs, strip, k, psi):
     """The sums of ``pair_sums`` (pairs,). A table is its start, scale and entries, each by column."""
     size = x_sorted.shape[1]

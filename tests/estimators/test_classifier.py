@@ -112,24 +112,28 @@ def test_more_units_than_samples_leak_nothing(options: Classifier) -> None:
 
 def test_held_out_samples_do_not_touch_what_predicts_them(monkeypatch: pytest.MonkeyPatch) -> None:
     labels, values = torch.arange(200) % 2, normal(200, 3)
+    values[:, 1] += 0.7 * labels
     fold = torch.arange(200) % 5
     monkeypatch.setattr(classifier, "_split", lambda codes, folds, seed: (fold, torch.arange(200) % 4 == 0))
-    seen: list[torch.Tensor] = []
     whole = classifier.fit
 
-    def watched(task: Task, *args: Any, **options: Any) -> Any:
-        found = whole(task, *args, **options)
-        seen.append((found.coefficients * task.scales[:, None])[2])
-        return found
+    def last_fit(targets: torch.Tensor) -> torch.Tensor:
+        found: list[torch.Tensor] = []
 
-    monkeypatch.setattr(classifier, "fit", watched)
-    bound(Classifier(), values, labels)
-    first, seen = seen, []
-    swapped = torch.where(fold == 2, 1 - labels, labels)
-    bound(Classifier(), values, swapped)
-    assert len(first) >= 4
-    for a, b in zip(first, seen, strict=False):
-        torch.testing.assert_close(a, b, rtol=0, atol=1e-9)
+        def watched(task: Task, *args: Any, **options: Any) -> Any:
+            result = whole(task, *args, **options)
+            found.append(result.coefficients * task.scales[:, None])
+            return result
+
+        with monkeypatch.context() as patched:
+            patched.setattr(classifier, "fit", watched)
+            bound(Classifier(), values, targets)
+        return found[-1]
+
+    for k in range(5):
+        first, second = last_fit(labels), last_fit(torch.where(fold == k, 1 - labels, labels))
+        torch.testing.assert_close(first[k], second[k], rtol=0, atol=1e-9)
+        assert all((first[j] - second[j]).abs().max() > 0.01 for j in range(5) if j != k)
 
 
 def test_probe_is_the_minimum_that_a_general_optimiser_finds() -> None:
@@ -350,8 +354,8 @@ def test_constant_layer_one_sample_one_class_and_no_data(options: Classifier) ->
     for few in (2, 3, 4, 5):
         estimate = bound(options, normal(few, 3), labels[:few])
         assert 0 <= float(estimate.value) <= 1 and torch.isfinite(estimate.raw if estimate.raw is not None else estimate.value)
-    for estimate in (bound(options, torch.zeros(40, 3), labels, torch.zeros(40, dtype=torch.bool)),
-                     bound(options, torch.zeros(0, 3), labels[:0])):  # fmt: skip
+    hidden = bound(options, torch.zeros(40, 3), labels, torch.zeros(40, dtype=torch.bool))
+    for estimate in (hidden, bound(options, torch.zeros(0, 3), labels[:0])):
         assert estimate.value.isnan() and estimate.flags["empty"]
     assert bound(options, torch.zeros(0, 40, 3), labels).value.shape == (0,)
 
