@@ -83,6 +83,8 @@ class Line:
     """Drawn thinner: a companion of the line before it with the same ``group``, and in its colour."""
     group: int | None = None
     """Lines of one group share a colour; without it each has its own."""
+    unnamed: bool = False
+    """Left out of legends: the figure's title or note says what such lines are. Tables and CSV have its label."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -350,7 +350,7 @@ def _curves(drawing: Drawing, axes: Axes, figure: Curves, view: View) -> None:
         if len(known):
             xs.append(x[known])
             ys.append(y[known])
-            ends.append((line.label, float(y[known[-1]]), colour))
+            ends.append(("" if line.unnamed else line.label, float(y[known[-1]]), colour))
     if not ends:
         _empty(axes)
     axes.margins(x=0.01)

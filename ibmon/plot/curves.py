@@ -59,9 +59,9 @@ def draw_curves(figure: Curves, columns: int, rows: int, view: View, palette: Pa
     kept = chosen([line.label for line in figure.lines], view)
     curves = [_curve(i, colours[i], figure.lines[i], view, x_scale, y_scale) for i in kept]
     limits = _limits(figure, curves, x_scale, y_scale, view, hold)
-    labels = [c.line.label for c in curves]
+    labels = [c.line.label for c in curves if c.line.label and not c.line.unnamed]
     room = rows - 3
-    direct = columns >= 40 and 0 < len(curves) <= room and any(labels)
+    direct = columns >= 40 and 0 < len(labels) <= room
     widest = min(max((len(label) for label in labels), default=0), 16, columns // 5)
     frame = layout(columns, rows, limits, palette, margin=widest + 2 if direct else 1)
     drawable = [c.usable[: c.shown] for c in curves]
@@ -84,7 +84,7 @@ def draw_curves(figure: Curves, columns: int, rows: int, view: View, palette: Pa
         header.add((f"{lost} not drawn", palette.role("warn")))
     if not direct:
         for curve in curves:
-            if curve.line.label:
+            if curve.line.label and not curve.line.unnamed:
                 mark = "╌" if curve.line.dashed and not palette.ascii else "-" if palette.ascii else "━"
                 header.add((f"{mark} {shorten(curve.line.label, 14)}", palette.series(curve.hue)))
     draw_references(canvas, frame, figure.references, palette)
@@ -172,7 +172,11 @@ def _end_labels(
     canvas: Canvas, frame: Frame, curves: list[_Curve], drawable: list[np.ndarray], width: int, palette: Palette
 ) -> None:
     """Names at the height of the lines' ends, apart from each other and from the axes."""
-    named = [(c, np.flatnonzero(ok)) for c, ok in zip(curves, drawable, strict=True) if ok.any() and c.line.label]
+    named = [
+        (c, np.flatnonzero(ok))
+        for c, ok in zip(curves, drawable, strict=True)
+        if ok.any() and c.line.label and not c.line.unnamed
+    ]
     wanted: list[float] = []
     for curve, ok in named:
         dot = float(frame.dots_y(curve.y[ok[-1]]))

@@ -31,7 +31,7 @@ def figures(history: History) -> list[Figure]:
         if norm is None or norm.value.shape != mean.value.shape:
             continue
         pairs.append(_line(mean, norm, label=f"{mean.subject['layer']} mean", group=group))
-        pairs.append(_line(std, norm, label=f"{std.subject['layer']} std", group=group, dashed=True))
+        pairs.append(_line(std, norm, label=f"{std.subject['layer']} std", group=group, dashed=True, unnamed=True))
     return [
         Curves(
             name="gradient-snr",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -36,6 +37,7 @@ def _combinations(history: History) -> Iterator[tuple[str, str, str]]:
 
 
 def _of(history: History, evaluation: str, estimator: str, task: str, suffix: str, *, first: bool) -> list[Figure]:
+    """A plane and its two quantities through training; without I(X;T) where the estimator cannot measure it."""
     about_x = history.select("I(X;T)", evaluation=evaluation, estimator=estimator)
     wanted = {"task": task} if task else {}
     about_y = {s.subject["layer"]: s for s in history.select("I(T;Y)", evaluation=evaluation, estimator=estimator, **wanted)}
@@ -58,11 +60,10 @@ def _of(history: History, evaluation: str, estimator: str, task: str, suffix: st
         trajectories=tuple(trajectories),
         references=tuple(references),
     )
-    return [
-        plane,
-        _through_training("I(X;T)", [x for x, _ in pairs], f"ixt-{suffix}", estimator, where),
-        _through_training("I(T;Y)", [y for _, y in pairs], f"ity-{suffix}", estimator, of_task + where),
-    ]
+    about_labels = _through_training("I(T;Y)", [y for _, y in pairs], f"ity-{suffix}", estimator, of_task + where)
+    if pairs and all(_raised(x, "deterministic").all() for x, _ in pairs):
+        return [replace(about_labels, important=first)]
+    return [plane, _through_training("I(X;T)", [x for x, _ in pairs], f"ixt-{suffix}", estimator, where), about_labels]
 
 
 def _ends(
@@ -154,13 +155,15 @@ def _through_training(quantity: str, series: list[Series], suffix: str, estimato
         if "null" in s.details:
             null = _middle(s.details["null"])
             label = f"{lines[-1].label} null"
-            lines.append(Line(label=label, x=at, y=null, step=s.step, estimator=estimator, dashed=True, group=group))
+            lines.append(
+                Line(label=label, x=at, y=null, step=s.step, estimator=estimator, dashed=True, group=group, unnamed=True)
+            )
     unit = "epoch" if series and np.isfinite(series[0].epoch).any() else "step"
     return Curves(
         name=f"information-{suffix}",
         title=f"{quantity} through training{where}",
         screen="plane",
-        note=estimator,
+        note=estimator + ("; dashed: with permuted labels" if any(line.dashed for line in lines) else ""),
         x=Axis(label=unit, scale="log"),
         y=Axis(label=f"{quantity} [bits]", limits=(0.0, None)),
         lines=tuple(lines),

@@ -34,7 +34,7 @@ from .ross import Ross, standard_error
 from .samples import LN2, Samples, check_kinds, samples_of
 from .standardised import Columns, standardised
 
-_HIGH = 5
+_HIGH = 4
 """Columns above which neighbours are too far away for the estimate to be near the truth."""
 
 Measure = Callable[..., Tensor]
@@ -89,7 +89,7 @@ class KSG:
         ``rng`` gives a seed: an estimate does not depend on what else is asked for, and a masked one is in all its parts that
         of the compressed samples.
 
-        Flags for a continuous y: ``high_dimension`` (more than 5 columns in x or y), ``ties`` (a column that varies holds a
+        Flags for a continuous y: ``high_dimension`` (more than 4 columns in x or y), ``ties`` (a column that varies holds a
         value twice), ``constant`` (x or y does not vary: the value is 0), ``few_samples`` (without more than k the value is
         NaN), ``nonfinite`` and ``empty`` (the value is NaN).
         Raises ValueError for other kinds of variables and shapes that do not fit, and where ``backend`` cannot be had.

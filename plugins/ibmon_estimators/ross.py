@@ -28,7 +28,7 @@ from .estimates import about_identity, estimate
 from .nulls import check_permutations, permutations
 from .samples import LN2, Samples, check_kinds, entropy_of_codes, label_codes, samples_of
 
-_HIGH = 5
+_HIGH = 4
 """Columns above which neighbours are too far away for the estimate to be near the truth."""
 _ENTRIES = 2**21
 """Numbers in a block of columns, or in a block of distances."""
@@ -82,7 +82,7 @@ class Ross:
         one is in all its parts that of the compressed samples.
 
         Flags: ``ties`` (a column holds a value twice), ``singletons`` (labels that occur once were left out),
-        ``high_dimension`` (more than 5 columns), ``constant`` (no column varies: the value is 0), ``few_samples``,
+        ``high_dimension`` (more than 4 columns), ``constant`` (no column varies: the value is 0), ``few_samples``,
         ``label_saturated``, ``nonfinite`` and ``empty`` (the value is NaN). A single class gives 0.
         Raises ValueError for other kinds of variables and shapes that do not fit.
         """

@@ -449,7 +449,7 @@ def test_layers_without_units_or_elements() -> None:
 
 
 def test_many_columns_are_flagged() -> None:
-    values, labels, _ = batch_and_mask(columns=6)
+    values, labels, _ = batch_and_mask(columns=5)
     assert single(Ross(), values, labels).flags["high_dimension"].all()
     assert not single(Ross(), values[..., 1:], labels).flags["high_dimension"].any()
     assert "high_dimension" not in units(Ross(), values, labels).flags
