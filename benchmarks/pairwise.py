@@ -150,7 +150,6 @@ TASKS: dict[str, tuple[Callable[..., Data], list[Row]]] = {
         wide,
         [
             Row("ibmon, numba", ours_wide("numba"), "numba", "numba"),
-            Row(f"ibmon, numba, {CORES} threads", ours_wide("numba"), "numba", "numba", CORES),
             Row("ibmon, torch", ours_wide("torch")),
             Row("NPEET mi", npeet_wide, "npeet", "npeet"),
             Row("infomeasure", infomeasure_wide, "infomeasure", "infomeasure"),
