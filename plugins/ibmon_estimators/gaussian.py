@@ -74,8 +74,8 @@ def information(method: Method, x: Variable, ys: Sequence[Variable], rng: torch.
     can show, whatever its model extrapolates; the latter is ``raw``.
     Flags: ``deterministic`` (a direction of y is a linear function of x: ``raw`` is the limit), ``saturated`` (raw reaches
     the limit), ``collinear`` (columns that are constant or linear in the others do not count), ``constant`` (nothing varies:
-    0), ``high_dimension`` (more directions, or pairs of one of x and one of y, than N / 10: the
-    bias is about d_x d_y / 2N nats), ``few_samples``, ``nonfinite`` and ``empty`` (the value is NaN).
+    0), ``high_dimension`` (more directions than N / 10, or without ``bias_corrected`` as many
+    pairs of them, whose bias is d_x d_y / 2N nats), ``few_samples``, ``nonfinite`` and ``empty`` (the value is NaN).
     Raises ValueError for other kinds of variables and shapes that do not fit.
     """
     check_kinds(ys, method.name, ("continuous", "identity"))
@@ -290,12 +290,13 @@ def _reading(method: Method, some: Samples, x: Basis, y: Basis, z: Basis | None,
     error = (explained / rows + x.rank * y.rank / (2 * rows.square())).sqrt() / LN2
     bases = [x, y] if z is None else [x, y, z]
     data = count > 0
+    biased = (x.rank * y.rank > count / 10) & (not method.bias_corrected)
     flags = {
         "constant": ((x.rank == 0) | (y.rank == 0)) & data,
         "collinear": torch.stack([(b.rank < b.units) & (b.rank > 0) for b in bases]).any(0),
         "deterministic": sure,
         "saturated": (raw >= limit) & (count > 1),
-        "high_dimension": torch.stack([b.rank > count / 10 for b in bases]).any(0) | (x.rank * y.rank > count / 10),
+        "high_dimension": torch.stack([b.rank > count / 10 for b in bases]).any(0) | biased,
         "nonfinite": ~torch.stack([b.finite for b in bases]).all(0),
     }
     if method.scores is not None:
