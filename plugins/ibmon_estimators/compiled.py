@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import cache
 from importlib.util import find_spec
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -56,3 +56,16 @@ def threads() -> Generator[None]:
             yield
         finally:
             set_num_threads(before)
+
+
+def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """numba's ``njit``, which keeps what it compiles on disk where there is a place that can be written to."""
+    from numba import njit
+
+    def decorated(function: Callable[..., Any]) -> Any:
+        try:
+            return njit(cache=True, **options)(function)
+        except RuntimeError:  # neither the package's folder nor the user's: compile anew in every process
+            return njit(**options)(function)
+
+    return decorated

@@ -14,8 +14,7 @@ from numba import prange
 from torch import Tensor
 
 from . import sweep_numba
-from .compiled import threads
-from .sweep_numba import kernel
+from .compiled import kernel, threads
 
 _TILE = 512
 """Samples whose distances to four others are built up in a core's first cache."""

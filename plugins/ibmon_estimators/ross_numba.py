@@ -11,7 +11,9 @@ ties included.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange, set_num_threads
+from numba import prange, set_num_threads
+
+from .compiled import kernel
 
 _TILE = 512
 """Candidates whose distances to four samples are built up in a core's first cache."""
@@ -37,7 +39,7 @@ def rows(values, codes, starts, k, psi):
     return _rows(values, codes, starts, k, psi)
 
 
-@njit(cache=True)
+@kernel()
 def _grouped(codes, starts, out):
     """Write which samples belong to each class, class after class, into ``out`` (samples,)."""
     fill = starts.copy()
@@ -46,7 +48,7 @@ def _grouped(codes, starts, out):
         fill[codes[p]] += 1
 
 
-@njit(cache=True)
+@kernel()
 def _nearer(xs, at, a, b, q, k):
     """How many of the sorted ``xs`` are nearer to member ``q`` of the class [a, b) than its k-th neighbour in the class.
 
@@ -106,7 +108,7 @@ def _nearer(xs, at, a, b, q, k):
     return low - first
 
 
-@njit(parallel=True, cache=True)
+@kernel(parallel=True)
 def _columns(ordered, order, codes, starts, k, psi):
     units, size = ordered.shape
     sets = len(codes)
@@ -129,7 +131,7 @@ def _columns(ordered, order, codes, starts, k, psi):
     return out
 
 
-@njit(cache=True)
+@kernel()
 def _distances(values, first, out):
     """Maximum norm between all samples and the four from ``first`` on, into ``out`` (4, samples)."""
     units, size = values.shape
@@ -155,7 +157,7 @@ def _distances(values, first, out):
                 d3[q] = max(d3[q], t)
 
 
-@njit(cache=True)
+@kernel()
 def _radius(distances, members, p, nearest):
     """Distance of sample ``p`` to its nearest ``members`` but itself, as many as ``nearest`` has room for."""
     k = len(nearest)
@@ -173,7 +175,7 @@ def _radius(distances, members, p, nearest):
     return radius
 
 
-@njit(parallel=True, cache=True)
+@kernel(parallel=True)
 def _rows(values, codes, starts, k, psi):
     size = values.shape[1]
     sets = len(codes)

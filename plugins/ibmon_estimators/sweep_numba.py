@@ -12,32 +12,19 @@ where values or distances tie.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 
-from .compiled import threads
+from .compiled import kernel, threads
 
 _STRIP = 0.7
 """Samples of a strip, in units of √(kN): between 0.4 and 1.2 the time hardly changes."""
 _CELLS = 4
 """Cells of the table over a column's range, for each sample."""
-
-
-def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """``njit`` that keeps what it compiles on disk, where there is a place that can be written to."""
-
-    def decorated(function: Callable[..., Any]) -> Any:
-        try:
-            return njit(cache=True, **options)(function)
-        except RuntimeError:  # neither the package's folder nor the user's: compile anew in every process
-            return njit(**options)(function)
-
-    return decorated
 
 
 def pair_sums(x: Tensor, y: Tensor, pairs: Tensor, k: int, psi: Tensor) -> Tensor:

@@ -36,3 +36,17 @@ def test_a_backend_that_cannot_be_used_is_refused_and_auto_goes_on(monkeypatch: 
     assert not compiled.use("auto", cpu, "ksg")
     with pytest.raises(ValueError, match="ibmon\\[fast\\]"):
         compiled.use("numba", cpu, "ksg")
+
+
+def test_a_kernel_is_compiled_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    numba = pytest.importorskip("numba")
+    njit = numba.njit
+
+    def refusing(*function: object, cache: bool = False, **options: object) -> object:
+        def refuse(refused: object) -> object:
+            raise RuntimeError(f"cannot cache function {refused}: no locator available")
+
+        return refuse if cache and not function else njit(*function, **options)
+
+    monkeypatch.setattr(numba, "njit", refusing)
+    assert compiled.kernel()(lambda x: x + 1)(2) == 3

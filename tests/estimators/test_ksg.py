@@ -623,21 +623,6 @@ def test_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @without_numba
-def test_kernels_need_no_place_to_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ibmon_estimators import sweep_numba
-
-    njit = sweep_numba.njit
-
-    def nowhere(*, cache: bool = False, **options: Any) -> Any:
-        def refuse(function: Any) -> Any:
-            raise RuntimeError(f"cannot cache function {function.__name__}: no locator available")
-
-        return refuse if cache else njit(**options)
-
-    monkeypatch.setattr(sweep_numba, "njit", nowhere)
-    assert sweep_numba.kernel()(lambda value: value + 1)(2) == 3
-
-
 @pytest.mark.parametrize(
     ("options", "said"),
     [
