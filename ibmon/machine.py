@@ -1,6 +1,17 @@
-"""What torch finds on this machine."""
+"""What torch finds on this machine, and how it shares it."""
 
 from __future__ import annotations
+
+import os
+
+
+def let_threads_sleep() -> None:
+    """Have torch's threads sleep while they wait for each other. Only before torch is imported.
+
+    By default they spin, and beside a training, or on a node that is shared, a calculation then takes many times as long.
+    What the user set stays.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def torch_facts() -> list[str]:

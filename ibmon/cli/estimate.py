@@ -53,6 +53,9 @@ def estimate(
     ibmon estimate data.csv --x height,weight --y species -e kde
     """
     operation = _operation(y, given, pairwise=pairwise, lag=lag, entropy=entropy)
+    from ibmon.machine import let_threads_sleep
+
+    let_threads_sleep()
     from ibmon.analysis.estimating import answer, check, question, ready
     from ibmon.registry import discover
 

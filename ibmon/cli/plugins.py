@@ -85,6 +85,9 @@ def check(
         spec.load()(**options)
     except (ValueError, TypeError) as error:  # options out of their domain
         raise UsageError(str(error)) from error
+    from ibmon.machine import let_threads_sleep
+
+    let_threads_sleep()
     from ibmon.testing import check_estimator, check_names
 
     print(f"{canonical} of {registry.provider('estimators', name)}: it declares {_declared(spec)}", flush=True)

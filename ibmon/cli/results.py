@@ -115,9 +115,11 @@ def analyse(
     ] = None,
 ) -> None:
     """Measure the kept snapshots of a run again, with further estimators or analyses."""
+    from ibmon.machine import let_threads_sleep
     from ibmon.runs.directory import find_run
 
     found = find_run(run)
+    let_threads_sleep()
     from ibmon.analysis.loop import again
 
     snapshots, new, problems = again(found, estimator or [], analysis or [])

@@ -38,7 +38,7 @@ def beyond_input(spec: EstimatorSpec, options: Mapping[str, Any]) -> float:
     ValueError, and AssertionError when the call fails, as it does where it takes far more than is declared, or takes longer
     than four minutes.
     """
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     request = pickle.dumps((spec, dict(options), torch.get_num_threads()))
     try:
         done = subprocess.run(
