@@ -28,6 +28,8 @@ _INNER = 4
 """One in so many samples of a training set is kept to choose the penalty."""
 _ROUGH = 1e-6
 """Tolerance in nats of the fits that only choose, and of their differences."""
+_WORSE = 0.2
+"""Nats above the lowest loss at which no weaker penalty is tried: such fits take the longest."""
 _ROUNDING = 1e-12
 """Variances of a unit in a training set, relative to that in all samples, which may be rounding."""
 _LOGITS, _COEFFICIENTS = 2**22, 2**21
@@ -74,7 +76,8 @@ class Classifier:
         the mean of the samples' losses, H(Y) being that of the evaluation set; it is negative where the probe does worse
         than the frequencies of the classes. For labels that say nothing its expectation is at most 0 by construction, so
         that no permutations are made by default; asked for, they give ``null`` and, from 19 on, a p-value. Predictions are
-        mixed with one part in N + 1 of the uniform distribution: a class that a training set lacks costs a finite loss.
+        mixed with a little of the uniform distribution, 1 / (N + 1) or the share of classes that occur once in training: a
+        class that a training set lacks costs a finite loss.
 
         Identities: the entropy of the rows, flagged ``deterministic`` and ``saturated``, for no probe could learn them.
         ``rng`` gives seeds of the folds and the permutations: an estimate does not depend on what else is asked for.
@@ -146,8 +149,8 @@ def _choose(task: Task, kept: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     """The best variance of a logit for each problem (problems,), by the loss of the samples ``kept`` (problems, data) from
     training, and coefficients to start from; 0 where the frequencies of the classes do best.
 
-    All are tried, for the loss need not have one minimum only. The choice of one problem does not depend on how others fare,
-    which are tested on what it is trained on and trained on what it is tested on.
+    The loss need not have one minimum only, so that weaker penalties are tried until it is ``_WORSE``. The choice of one
+    problem does not depend on how others fare, which are tested on what it is trained on and trained on what it is tested on.
     """
     weights = _equal(kept)
 
@@ -158,11 +161,15 @@ def _choose(task: Task, kept: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     coefficients = start = prior(task)
     lowest = (_mixed(task, task.logits(start)) * weights).sum(1)
     best, nothing = torch.ones_like(lowest), torch.ones_like(lowest, dtype=torch.bool)
+    ended = ~nothing
     for strength in _STRENGTHS:
         coefficients, loss = attempt(torch.full_like(lowest, strength), coefficients)
-        better = loss < lowest - _ROUGH
+        better = (loss < lowest - _ROUGH) & ~ended
         lowest, best, nothing = torch.where(better, loss, lowest), best.masked_fill(better, strength), nothing & ~better
         start = torch.where(better[:, None, None], coefficients, start)
+        ended = ended | (loss > lowest + _WORSE)
+        if bool(ended.all()):
+            break
     # A parabola through the losses of three penalties, half powers of ten apart.
     below, above = (attempt(best * 10**side, start)[1] for side in (-0.5, 0.5))
     bend = below - 2 * lowest + above
@@ -208,6 +215,12 @@ def _scales(features: Features, training: Tensor) -> Tensor:
 
 
 def _mixed(task: Task, logits: Tensor) -> Tensor:
-    """Losses in nats (problems, data) of predictions with one part in training samples + 1 of the uniform distribution."""
-    samples = (task.weights > 0).sum(1, keepdim=True)
-    return -(((-task.losses(logits)).exp() * samples + 1 / task.classes) / (samples + 1)).log()
+    """Losses in nats (problems, data) of predictions that are mixed with the uniform distribution.
+
+    Its part is (1 + samples whose class occurs once) / (1 + samples) of the training set, near the probability that the next
+    sample is of another class (Good 1953).
+    """
+    training = (task.weights > 0).double()
+    counts = training.new_zeros(len(training), task.classes).index_add_(1, task.codes, training)
+    part = (1 + (counts == 1).sum(1)) / (1 + counts.sum(1))
+    return -((1 - part[:, None]) * (-task.losses(logits)).exp() + part[:, None] / task.classes).log()

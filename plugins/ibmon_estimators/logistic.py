@@ -22,6 +22,8 @@ _TINY = 1e-300
 """Standard deviations below this are none: they have no inverse."""
 _HISTORY, _REMEMBERED = 10, 2**22
 """Pairs of steps and changes that L-BFGS remembers, and most coefficients in all steps: they bound the memory."""
+_NEVER = -60.0
+"""Logarithm of the probability of a class that does not occur."""
 _WIDEST = 2048
 """Units up to which the covariance is factorised for the first Hessian."""
 
@@ -133,11 +135,13 @@ class Fit:
 
 
 def prior(task: Task) -> Tensor:
-    """Coefficients that predict each problem's own frequencies of the classes, whatever the features are."""
+    """Coefficients that predict each problem's own frequencies of the classes, whatever the features are.
+
+    Classes that a problem is not trained on have a probability that is 0 to all intents, and keep it in a fit.
+    """
     shares = task.weights.new_zeros(len(task.weights), task.classes).index_add_(1, task.codes, task.weights)
-    samples = (task.weights > 0).sum(1, keepdim=True)
     coefficients = task.weights.new_zeros(len(task.weights), task.classes, task.features.width)
-    coefficients[..., -1] = ((shares * samples + 1 / task.classes) / (samples + 1)).log()
+    coefficients[..., -1] = shares.log().clamp(min=_NEVER)
     return coefficients
 
 
