@@ -28,6 +28,7 @@ from .samples import (
     entropy,
     entropy_of_codes,
     label_codes,
+    mask_key,
     multipliers,
     number_hashes,
     owners,
@@ -102,7 +103,7 @@ class Binning:
         layers: dict[int | None, _Layer] = {}
         estimates: list[Estimate] = []
         for y in ys:
-            key = None if y.mask is None or y.mask is x.mask else id(y.mask)
+            key = mask_key(x, y)
             if key not in layers:
                 layers[key] = _layer(self, samples if key is None else samples.masked_by(y.mask))
             layer = layers[key]

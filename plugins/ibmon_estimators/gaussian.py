@@ -21,7 +21,7 @@ from .aligned import aligned, blocks, parts, some_of
 from .bases import Basis, Columns, Method, basis_of, columns_of, orthonormal, tolerance, triangular
 from .estimates import FEW, about_identity, estimate
 from .nulls import LEAST_FOR_P, check_permutations, permutations
-from .samples import LN2, Samples, check_kinds, samples_of
+from .samples import LN2, Samples, check_kinds, mask_key, samples_of
 
 _SURE = 1e-10
 """Share of unexplained variance under which a dependence is perfect but for rounding: 16.6 bits in one direction."""
@@ -86,7 +86,7 @@ def information(method: Method, x: Variable, ys: Sequence[Variable], rng: torch.
         if y.kind == "identity":
             estimates[i] = about_identity(samples, y)
         else:
-            groups.setdefault(None if y.mask is None or y.mask is x.mask else id(y.mask), []).append(i)
+            groups.setdefault(mask_key(x, y), []).append(i)
     for members in groups.values():
         chosen = samples.masked_by(ys[members[0]].mask)
         others = [aligned(samples, ys[i], method.name) for i in members]

@@ -24,7 +24,7 @@ from ibmon import Estimate, Variable
 from .estimates import estimate
 from .kernel_sums import KernelLogs, Labels, kernel_logs
 from .nulls import check_permutations
-from .samples import LN2, Samples, check_kinds, distinct, samples_of, shaped
+from .samples import LN2, Samples, check_kinds, distinct, mask_key, samples_of, shaped
 
 _DTYPES = {"auto": None, "float32": torch.float32, "float64": torch.float64}
 
@@ -99,7 +99,7 @@ class KDE:
         labels: dict[int, Labels] = {}
         groups: dict[int | None, tuple[Samples, list[int]]] = {}
         for i, y in enumerate(ys):
-            key = None if y.mask is None or y.mask is x.mask else id(y.mask)
+            key = mask_key(x, y)
             if key not in groups:
                 groups[key] = samples.masked_by(None if key is None else y.mask), []
             chosen, members = groups[key]

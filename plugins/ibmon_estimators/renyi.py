@@ -20,7 +20,7 @@ from ibmon import Estimate, Variable
 from .aligned import Other, aligned
 from .estimates import estimate
 from .nulls import check_permutations, permutations
-from .samples import Samples, check_kinds, label_codes, samples_of
+from .samples import Samples, check_kinds, label_codes, mask_key, samples_of
 
 _MOST = 4096
 """Samples up to which eigenvalues are computed: three matrices of 128 MiB, and some ten seconds."""
@@ -69,7 +69,7 @@ class Renyi:
         seed = int(torch.randint(2**62, (), generator=rng)) if any(self._number(y) for y in ys) else 0
         groups: dict[int | None, list[int]] = {}
         for i, y in enumerate(ys):
-            groups.setdefault(None if y.mask is None or y.mask is x.mask else id(y.mask), []).append(i)
+            groups.setdefault(mask_key(x, y), []).append(i)
         estimates: dict[int, Estimate] = {}
         for members in groups.values():
             chosen = samples.masked_by(ys[members[0]].mask)

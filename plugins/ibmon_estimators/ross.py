@@ -26,7 +26,7 @@ from ibmon import Estimate, Variable
 from .compiled import threads, use
 from .estimates import about_identity, estimate
 from .nulls import check_permutations, permutations
-from .samples import LN2, Samples, check_kinds, entropy_of_codes, label_codes, samples_of
+from .samples import LN2, Samples, check_kinds, entropy_of_codes, label_codes, mask_key, samples_of
 
 _HIGH = 4
 """Columns above which neighbours are too far away for the estimate to be near the truth."""
@@ -92,7 +92,7 @@ class Ross:
         estimates: dict[int, Estimate] = {}
         groups: dict[int | None, list[int]] = {}
         for i, y in enumerate(ys):
-            groups.setdefault(None if y.mask is None or y.mask is x.mask else id(y.mask), []).append(i)
+            groups.setdefault(mask_key(x, y), []).append(i)
         for members in groups.values():
             chosen = samples.masked_by(ys[members[0]].mask)
             labels = [i for i in members if ys[i].kind == "labels"]

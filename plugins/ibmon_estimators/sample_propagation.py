@@ -27,7 +27,7 @@ from ibmon import Estimate, Variable
 
 from .estimates import estimate, finite
 from .nulls import check_permutations, permutations
-from .samples import LN2, Samples, check_kinds, distinct, entropy_of_codes, label_codes, samples_of
+from .samples import LN2, Samples, check_kinds, distinct, entropy_of_codes, label_codes, mask_key, samples_of
 
 _TILE = {"cpu": 256, "cuda": 2048}
 """Side of the tiles of the matrix of kernels, a multiple of ``_NOISE``: with two draws they stay in a core's cache."""
@@ -97,7 +97,7 @@ class SamplePropagation:
         estimates: dict[int, Estimate] = {}
         groups: dict[int | None, list[int]] = {}
         for i, y in enumerate(ys):
-            groups.setdefault(None if y.mask is None or y.mask is x.mask else id(y.mask), []).append(i)
+            groups.setdefault(mask_key(x, y), []).append(i)
         for members in groups.values():
             chosen = samples.masked_by(ys[members[0]].mask)
             labels = [i for i in members if ys[i].kind == "labels"]

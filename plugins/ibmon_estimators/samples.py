@@ -94,6 +94,11 @@ def check_kinds(ys: Sequence[Variable], estimator: str, kinds: Sequence[str] = (
             raise ValueError(f"{estimator} takes {' or '.join(kinds)} as the other variable, not {y.kind}")
 
 
+def mask_key(x: Variable, y: Variable) -> int | None:
+    """What those of the ys share that leave out the same samples of ``x``: their work on ``x`` is done once. None: no more."""
+    return None if y.mask is None or y.mask is x.mask else id(y.mask)
+
+
 def label_codes(samples: Samples, labels: Tensor) -> tuple[Tensor, int]:
     """``labels`` (..., samples) as codes 0, 1, ... (elements, samples), and how many codes there may be."""
     if labels.numel() == 0:
