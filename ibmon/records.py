@@ -221,7 +221,7 @@ class Analyst(Record, frozen=True, kw_only=True, omit_defaults=True, tag="analys
     """Every option of every estimator, those that were not asked for included: estimator -> option -> value."""
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A measurement on disk. An array is nested lists, or ``array`` names a file in ``arrays/``.
 
     The file stacks value, lower, upper and the details in the order of their names here, whose own values are then null.

@@ -25,6 +25,7 @@ from ibmon.runs import locks
 from ibmon.runs.directory import RunDirectory, status
 from ibmon.runs.history import HistoryReader
 from ibmon.runs.log import LogReader, LogWriter
+from ibmon.runs.numbers import Keys
 from ibmon.spool import Group, groups, read_group, read_static, remove_group
 from ibmon.tensors import Snapshot
 
@@ -56,13 +57,13 @@ class Loop:
     keep: bool = False
     seed: int = 0
     _log: LogWriter = field(init=False)
-    _done: set[tuple[int, int, str]] = field(init=False)
+    _done: Keys = field(init=False)
     _deaths: Note | None = None
 
     def __post_init__(self) -> None:
         reader = HistoryReader(self.run)
         reader.poll()
-        self._done = reader.keys()
+        self._done = reader.keys
         disabled = {d.job for d in reader.history().disabled}
         self.jobs = [job for job in self.jobs if job.name not in disabled]
         path, _ = self.run.new_log("analyst")

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
+_AT_ONCE = 4096
+"""Rows that wait as Python objects before they become part of the arrays: one append a row is all that reading costs."""
+_NAMES = ("step", "epoch", "value", "lower", "upper")
+
 
 class Row(NamedTuple):
-    """What one snapshot adds to a series: arrays of the series' shape, or None."""
+    """What one snapshot adds to a series: numbers, or arrays of the series' shape, or None."""
 
     value: Any
     lower: Any = None
@@ -30,17 +34,31 @@ class Column:
         self._blank = blank
         self._size = 0
 
-    def push(self, row: Any) -> None:
-        if self._size == len(self._data):
-            grown = np.full((2 * self._size, *self._data.shape[1:]), self._blank, self._data.dtype)
-            grown[: self._size] = self._data
-            self._data = grown
-        self._data[self._size] = row
-        self._size += 1
+    def extend(self, rows: Sequence[Any]) -> None:
+        """Append rows; None is the blank."""
+        end = self._size + len(rows)
+        self._reserve(end)
+        if self._data.ndim == 1:
+            blank = self._blank
+            self._data[self._size : end] = [blank if row is None else row for row in rows]
+        else:
+            for at, row in enumerate(rows, start=self._size):
+                self._data[at] = self._blank if row is None else row
+        self._size = end
+
+    def put(self, at: int, row: Any) -> None:
+        self._data[at] = row
 
     def extend_to(self, size: int) -> None:
-        while self._size < size:
-            self.push(self._blank)
+        """Append blanks."""
+        self._reserve(size)
+        self._size = max(self._size, size)
+
+    def _reserve(self, size: int) -> None:
+        if size > len(self._data):
+            grown = np.full((max(size, 2 * len(self._data)), *self._data.shape[1:]), self._blank, self._data.dtype)
+            grown[: self._size] = self._data[: self._size]
+            self._data = grown
 
     def view(self) -> NDArray[Any]:
         rows = self._data[: self._size]
@@ -53,47 +71,62 @@ class Columns:
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
-        self.order = Column((2,), np.int64, 0)
-        self.step = Column((), np.int64, 0)
-        self.epoch = Column((), np.float64, np.nan)
-        self.value = Column(shape, np.float64, np.nan)
-        self.lower = Column(shape, np.float64, np.nan)
-        self.upper = Column(shape, np.float64, np.nan)
-        self.flags: dict[str, Column] = {}
-        self.details: dict[str, Column] = {}
         self.size = 0
-        self.sorted = True
+        self._order = Column((2,), np.int64, 0)
+        self._columns = {
+            name: Column(() if name in ("step", "epoch") else shape, *((np.int64, 0) if name == "step" else (np.float64, np.nan)))
+            for name in _NAMES
+        }
+        self._flags: dict[str, Column] = {}
+        self._details: dict[str, Column] = {}
+        self._waiting: list[tuple[tuple[int, int], int, float | None, Row]] = []
+        self._sorted = True
         self._last = (-1, -1)
 
     def push(self, order: tuple[int, int], step: int, epoch: float | None, row: Row) -> None:
-        self.sorted = self.sorted and order >= self._last
-        self._last = max(order, self._last)
-        self.order.push(order)
-        self.step.push(step)
-        self.epoch.push(np.nan if epoch is None else epoch)
-        self.value.push(row.value)
-        self.lower.push(np.nan if row.lower is None else row.lower)
-        self.upper.push(np.nan if row.upper is None else row.upper)
-        for kind, given in ((self.flags, row.flags), (self.details, row.details)):
-            for name, values in given.items():
-                if name not in kind:
-                    kind[name] = Column(self.shape, *((np.bool_, False) if kind is self.flags else (np.float64, np.nan)))
-                    kind[name].extend_to(self.size)
-                kind[name].push(values)
+        if order < self._last:
+            self._sorted = False
+        else:
+            self._last = order
+        self._waiting.append((order, step, epoch, row))
         self.size += 1
-        for column in (*self.flags.values(), *self.details.values()):
-            column.extend_to(self.size)
+        if len(self._waiting) >= _AT_ONCE:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Make the rows that wait part of the arrays."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        first = self.size - len(waiting)
+        orders, steps, epochs, rows = zip(*waiting, strict=True)
+        values, lower, upper, flags, details = zip(*rows, strict=True)
+        self._order.extend(orders)
+        for name, given in zip(_NAMES, (steps, epochs, values, lower, upper), strict=True):
+            self._columns[name].extend(given)
+        for kind, given, blank in ((self._flags, flags, (np.bool_, False)), (self._details, details, (np.float64, np.nan))):
+            for at, beside in enumerate(given, start=first):
+                for name, value in beside.items():
+                    if name not in kind:
+                        kind[name] = Column(self.shape, *blank)
+                        kind[name].extend_to(first)
+                    kind[name].extend_to(at + 1)
+                    kind[name].put(at, value)
+            for column in kind.values():
+                column.extend_to(self.size)
 
     def columns(self) -> dict[str, Any]:
-        out: dict[str, Any] = {n: getattr(self, n).view() for n in ("step", "epoch", "value", "lower", "upper")}
-        flags, details = ({name: column.view() for name, column in kind.items()} for kind in (self.flags, self.details))
-        if not self.sorted:
-            rows = self.order.view()
+        """Read-only arrays by name, sorted; those of flags and details by their own names."""
+        self._settle()
+        out: dict[str, Any] = {name: column.view() for name, column in self._columns.items()}
+        flags, details = ({name: column.view() for name, column in kind.items()} for kind in (self._flags, self._details))
+        if not self._sorted:
+            rows = self._order.view()
             by = np.lexsort((rows[:, 1], rows[:, 0]))
             out = {name: column[by] for name, column in out.items()}
             flags, details = ({name: column[by] for name, column in kind.items()} for kind in (flags, details))
         epoch = out["epoch"]
-        if np.isfinite(epoch).any():
+        if len(epoch) and np.isfinite(epoch[-1]) and np.isnan(epoch[0]):
             # The untrained network was taken before the training said that it counts epochs.
             out["epoch"] = np.where(np.isnan(epoch) & (out["step"] == 0), 0.0, epoch)
         return {**out, "flags": flags, "details": details}

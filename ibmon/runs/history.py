@@ -33,6 +33,7 @@ from ibmon.records import (
 from .arrays import load_array
 from .columns import Columns, Row
 from .log import LogReader, printable
+from .numbers import Keys, Numbers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -170,12 +171,15 @@ class HistoryReader:
         self.info = _safe_info(run.info())
         self._readers: dict[Path, LogReader] = {}
         self._builders: dict[_Key, Columns] = {}
+        self._known: dict[tuple[Any, ...], Columns] = {}
         self._scalars: dict[str, Columns] = {}
-        self._seen: set[tuple[int, int, str]] = set()
-        self._measured: set[tuple[int, int]] = set()
+        self._measured: dict[int, Numbers] = {}
         self._jobs: list[str] = []
         self._options: dict[str, dict[str, Any]] = {}
-        self._captured: set[tuple[int, int]] = set()
+        self._captured: dict[int, Numbers] = {}
+        self._both = 0
+        self.keys = Keys()
+        """The (segment, seq, job) that have been logged."""
         self._lists: dict[str, list[Any]] = {n: [] for n in ("segments", "notices", "dropped", "failures", "disabled")}
         self._watch: Watch | None = None
         self._progress: Progress | None = None
@@ -220,20 +224,17 @@ class HistoryReader:
                 end=self._end,
                 jobs=jobs,
                 options=dict(self._options),
-                captured=len(self._captured),
-                measured=len(self._measured & self._captured),
+                captured=sum(len(numbers) for numbers in self._captured.values()),
+                measured=self._both,
                 skipped=sum(r.skipped for r in self._readers.values()),
                 **{name: tuple(items) for name, items in self._lists.items()},
             )
         return self._history
 
-    def keys(self) -> set[tuple[int, int, str]]:
-        """The (segment, seq, job) that have been logged."""
-        return set(self._seen)
-
     def _series(self) -> Iterator[Series]:
         for key, builder in self._builders.items():
-            yield _series(key, builder)
+            if builder.size:
+                yield _series(key, builder)
 
     def _take(self, record: AnyRecord) -> None:
         match record:
@@ -247,9 +248,9 @@ class HistoryReader:
                     label = printable(f"{record.name}/{name}", 100)
                     self._push_scalar(label, record.segment, record.step, record.epoch, value)
             case Captured():
-                self._captured.add((record.segment, record.seq))
+                self._count(record, self._captured, self._measured)
             case Measured():
-                self._measured.add((record.segment, record.seq))
+                self._count(record, self._measured, self._captured)
             case Dropped():
                 self._lists["dropped"].append(_safe(record, "reason"))
             case Notice():
@@ -269,35 +270,50 @@ class HistoryReader:
                     safe = {printable(k): printable(v) if isinstance(v, str) else v for k, v in values.items()}
                     self._options[printable(name)] = safe
 
+    def _count(self, record: Captured | Measured, kind: dict[int, Numbers], other: dict[int, Numbers]) -> None:
+        """Note a snapshot as captured or as measured, and count those that are both."""
+        if record.segment not in kind:
+            kind[record.segment] = Numbers()
+        fresh = kind[record.segment].add(record.seq)
+        self._both += fresh and record.segment in other and record.seq in other[record.segment]
+
     def _take_result(self, record: Result) -> None:
-        key = (record.segment, record.seq, record.job)
-        if key in self._seen:
+        if not self.keys.add((record.segment, record.seq, record.job)):
             return
-        self._seen.add(key)
         if record.error:
             self._lists["failures"].append(Failure(printable(record.job), record.step, printable(record.error, 400)))
         for value in record.values:
             self._take_value(record, value)
 
     def _take_value(self, record: Result, entry: Value) -> None:
-        axes = tuple((printable(name), tuple(_safe_text(c) for c in points)) for name, points in entry.axes.items())
-        shape = tuple(len(points) for _, points in axes)
-        row = _row(entry, shape, self.directory)
+        # The same few series come again with every snapshot: their text is made printable once.
+        axes = tuple([(name, tuple(points)) for name, points in entry.axes.items()]) if entry.axes else ()
+        raw = (entry.quantity, entry.unit, *entry.subject.items(), record.evaluation, entry.estimator, record.job, axes)
+        builder = self._known.get(raw)
+        if builder is None:
+            builder = self._known[raw] = self._builder(record, entry)
+        row = _row(entry, builder.shape, self.directory)
         if row is None:
             self._lists["failures"].append(
                 Failure(printable(record.job), record.step, f"{printable(entry.quantity)}: unreadable")
             )
             return
+        builder.push((record.segment, record.seq), record.step, record.epoch, row)
+
+    def _builder(self, record: Result, entry: Value) -> Columns:
+        """The columns that a value belongs to."""
+        axes = tuple((printable(name), tuple(_safe_text(c) for c in points)) for name, points in entry.axes.items())
         subject = tuple((printable(k), printable(v)) for k, v in entry.subject.items())
         named = (printable(entry.quantity), printable(entry.unit), subject, printable(record.evaluation))
         key = _Key(*named, printable(entry.estimator), printable(record.job), axes)
-        builder = self._builders.setdefault(key, Columns(shape))
-        builder.push((record.segment, record.seq), record.step, record.epoch, row)
+        return self._builders.setdefault(key, Columns(tuple(len(points) for _, points in axes)))
 
     def _push_scalar(self, name: str, segment: int, step: int, epoch: float | None, value: float | None) -> None:
         if value is None and name not in self._scalars:
             return
-        builder = self._scalars.setdefault(name, Columns(()))
+        if name not in self._scalars:
+            self._scalars[name] = Columns(())
+        builder = self._scalars[name]
         builder.push((segment, step), step, epoch, Row(np.nan if value is None else value))
 
 
@@ -308,6 +324,8 @@ def _series(key: _Key, builder: Columns) -> Series:
 
 def _row(entry: Value, shape: tuple[int, ...], run: RunDirectory) -> Row | None:
     """A value of the declared shape with all that is beside it, or None when the entry does not fit its own axes."""
+    if not shape and entry.array is None:
+        return _number_row(entry)
     try:
         flags = {printable(n): np.broadcast_to(np.asarray(f, bool), shape) for n, f in entry.flags.items()}
         names = [printable(name) for name in entry.details]
@@ -324,6 +342,22 @@ def _row(entry: Value, shape: tuple[int, ...], run: RunDirectory) -> Row | None:
     except (ValueError, TypeError, OSError, OverflowError):
         return None
     return Row(value, parts[0], parts[1], flags, dict(zip(names, parts[2:], strict=True)))
+
+
+def _number_row(entry: Value) -> Row | None:
+    """The row of a single number, which most values are: without arrays in between."""
+    value, lower, upper, flags, details = entry.value, entry.lower, entry.upper, entry.flags, entry.details
+    if isinstance(value, list) or isinstance(lower, list) or isinstance(upper, list):
+        return None
+    for beside in (flags, details):
+        for part in beside.values():
+            if isinstance(part, list):
+                return None
+    if flags:
+        flags = {printable(name): flag for name, flag in flags.items()}
+    if details:
+        details = {printable(name): detail for name, detail in details.items()}
+    return Row(value, lower, upper, flags, details)
 
 
 def _safe_text(text: int | float | str) -> int | float | str:

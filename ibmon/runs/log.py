@@ -121,6 +121,8 @@ _UNSAFE_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 def printable(text: str, limit: int = 200) -> str:
     """Text of a run directory made safe for a terminal: control and direction characters as escapes, capped in length."""
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text
     out: list[str] = []
     for character in text[: limit + 1]:
         if unicodedata.category(character) in _UNSAFE_CATEGORIES or unicodedata.bidirectional(character) in _BIDI:

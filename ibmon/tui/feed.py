@@ -117,7 +117,7 @@ class Feed:
                 Frame(
                     reader.history(),
                     status(self._run, reader.info),
-                    loading=f"{len(reader.keys())} results of {size:.0f} MB read",
+                    loading=f"{len(reader.keys)} results of {size:.0f} MB read",
                 )
             )
         self._look(reader, read=True)
