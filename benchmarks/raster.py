@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +35,28 @@ def plane(layers: int, points: int) -> Plane:
     axes = Axis(label="I(X;T) [bits]"), Axis(label="I(T;Y) [bits]")
     reference = Reference(axis="x", value=12.0, label="H(X)")
     return Plane(name="plane", title="plane", x=axes[0], y=axes[1], trajectories=tuple(trajectories), references=(reference,))
+
+
+def timepoints(count: int, points: int) -> Plane:
+    """The timepoints of a recurrent layer."""
+    axis = Axis(label="timepoint")
+    paths = tuple(
+        replace(t, x=t.x + 4 * i / count, position=i + 1.0) for i, t in enumerate(plane(1, points).trajectories * count)
+    )
+    return replace(plane(1, points), trajectories=paths, positions=axis)
+
+
+def two_runs(layers: int, points: int) -> Plane:
+    """The same layers in two runs."""
+    figure = plane(layers, points)
+    other = tuple(replace(t, x=t.x - 1, run="relu", group=i) for i, t in enumerate(figure.trajectories))
+    return replace(figure, trajectories=tuple(replace(t, run="tanh", x=t.x + 1) for t in other) + other)
+
+
+def net_flow(size: int) -> Heatmap:
+    """A matrix with a sign."""
+    values = np.random.default_rng(0).normal(size=(size, size))
+    return Heatmap(name="flow", title="flow", values=values, value_label="net [bits]", centre=0.0)
 
 
 def curves(lines: int, points: int) -> Curves:
@@ -64,10 +87,16 @@ def main() -> None:
         ("plane, 6 × 150 points, by layer", plane(6, 150), View()),
         ("plane, 6 × 150 points, by epoch", plane(6, 150), View(colour="epoch")),
         ("plane, 6 × 1000 points, by layer", plane(6, 1000), View()),
+        ("plane, 10 × 600 points, by timepoint", timepoints(10, 600), View()),
+        ("plane, 300 × 20 points, by timepoint", timepoints(300, 20), View()),
+        ("plane, 300 × 20 points, by epoch", timepoints(300, 20), View(colour="epoch")),
+        ("plane, 2 runs of 6 × 500 points", two_runs(6, 500), View()),
         ("curves, 7 × 2000 points, log-log", curves(7, 2000), View()),
         ("curves, 7 × 50 000 points, log-log", curves(7, 50_000), View()),
         ("curves, 1 × 1 000 000 points, log-log", curves(1, 1_000_000), View()),
         ("heatmap, 64 × 64", Heatmap(name="h", title="h", values=np.random.default_rng(0).random((64, 64))), View()),
+        ("heatmap, 64 × 64 around 0, with cursor", net_flow(64), View(cursor=(20, 30))),
+        ("heatmap, 300 × 300 around 0", net_flow(300), View()),
     ]
     print(f"Median of 7, in ms, {COLUMNS} × {ROWS} cells\n")
     print("| chart | true colour | 256 colours | plotext |\n|:--|--:|--:|--:|")

@@ -193,11 +193,15 @@ class Dropped(Record, frozen=True, kw_only=True, omit_defaults=True, tag="droppe
 
 
 class Notice(Record, frozen=True, kw_only=True, omit_defaults=True, tag="notice"):
-    """Something the user should know; ``level`` is info, warning or error."""
+    """Something the user should know; ``level`` is info, warning or error.
+
+    ``step`` is where the training was; readers tell it from the lines before.
+    """
 
     level: str = "info"
     text: str
     source: str = ""
+    step: int | None = None
 
 
 class End(Record, frozen=True, kw_only=True, omit_defaults=True, tag="end"):

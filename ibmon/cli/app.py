@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import estimate, manage, plugins, results, training
+from . import config, estimate, manage, plugins, results, training
 
 
 def build(arguments: list[str]) -> typer.Typer:
@@ -37,4 +37,5 @@ def build(arguments: list[str]) -> typer.Typer:
     estimate.add(app)
     manage.add(app)
     plugins.add(app)
+    config.add(app)
     return app

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,8 +12,6 @@ from ibmon.records import IbmonError, NotFoundError
 from .results import RunArgument
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ibmon.runs.directory import RunDirectory
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -31,6 +28,7 @@ def add(app: typer.Typer) -> None:
 def runs(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """List the runs, newest first."""
     from ibmon.runs.directory import find_runs, runs_root
+    from ibmon.runs.listing import age, differing, size_words
 
     rows = [row for run in find_runs() if (row := _row(run)) is not None]
     if as_json:
@@ -46,17 +44,18 @@ def runs(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = Fal
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("run", "state", "recipe", "parameters that differ", "age", "size"):
         table.add_column(heading, overflow="fold")
-    differing = _differing(rows)
+    differ = differing((row["recipe"], row["parameters"]) for row in rows)
     for row in rows:
-        said = " ".join(f"{k}={v}" for k, v in row["parameters"].items() if k in differing)
+        said = " ".join(f"{k}={v}" for k, v in row["parameters"].items() if k in differ)
         name = f"{row['id']} ({row['name']})" if row["name"] else row["id"]
-        cells = (name, row["state"], row["recipe"], said, _age(row["created"]), f"{row['bytes'] / 1e6:.1f} MB")
+        cells = (name, row["state"], row["recipe"], said, age(row["created"]), size_words(row["bytes"]))
         table.add_row(*(Text(cell) for cell in cells))
     Console(highlight=False).print(table)
 
 
 def _row(run: RunDirectory) -> dict[str, Any] | None:
     from ibmon.runs.directory import status
+    from ibmon.runs.listing import size_of
     from ibmon.runs.log import printable
 
     try:
@@ -74,29 +73,8 @@ def _row(run: RunDirectory) -> dict[str, Any] | None:
         "parameters": {printable(k): printable(v) if isinstance(v, str) else v for k, v in info.parameters.items()},
         "group": printable(info.group),
         "created": info.created,
-        "bytes": _size(run.path),
+        "bytes": size_of(run.path),
     }
-
-
-def _size(folder: Path) -> int:
-    return sum(p.lstat().st_size for p in folder.rglob("*") if p.is_file() and not p.is_symlink())
-
-
-def _differing(rows: list[dict[str, Any]]) -> set[str]:
-    """Parameters that do not have one value in all runs of their recipe."""
-    values: dict[tuple[str, str], set[str]] = {}
-    for row in rows:
-        for key, value in row["parameters"].items():
-            values.setdefault((row["recipe"], key), set()).add(repr(value))
-    return {key for (_, key), seen in values.items() if len(seen) > 1}
-
-
-def _age(created: float) -> str:
-    seconds = max(0.0, time.time() - created)
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def stop(run: RunArgument = None) -> None:
@@ -116,12 +94,11 @@ def rename(
     run: Annotated[str, typer.Argument(help="A run.")], name: Annotated[str, typer.Argument(help="Its new name.")]
 ) -> None:
     """Give a run a name; the directory keeps its own."""
-    import msgspec
-
-    from ibmon.runs.directory import find_run, write_info
+    from ibmon.runs.directory import find_run
+    from ibmon.runs.listing import rename as give_name
 
     found = find_run(run)
-    write_info(found, msgspec.structs.replace(found.info(), name=name))
+    give_name(found, name)
     print(f"{found.id} is now called {name!r}")
 
 
@@ -130,6 +107,7 @@ def gc(yes: Yes = False) -> None:
     import shutil
 
     from ibmon.runs.directory import delete, find_runs, status
+    from ibmon.runs.listing import size_of, size_words
     from ibmon.runs.log import LogReader
 
     found = False
@@ -138,14 +116,14 @@ def gc(yes: Yes = False) -> None:
             continue
         if not any(next(LogReader(p).read(2**20), None) for p in run.logs("analyst")):
             found = True
-            if yes or typer.confirm(f"{run.id} measured nothing and is over; delete it ({_size(run.path) / 1e6:.1f} MB)?"):
+            if yes or typer.confirm(f"{run.id} measured nothing and is over; delete it ({size_words(size_of(run.path))})?"):
                 delete(run)
                 print(f"deleted {run.id}")
             continue
         for spool in run.spools():
             if spool.is_dir() and any(spool.iterdir()):
                 found = True
-                words = f"{run.id} is over and left {_size(spool) / 1e6:.1f} MB of snapshots that were not measured; delete them"
+                words = f"{run.id} is over and left {size_words(size_of(spool))} of snapshots that were not measured; delete them"
                 if yes or typer.confirm(f"{words}? (ibmon show {run.id} measures them)"):
                     shutil.rmtree(spool)
                     print(f"cleared the spool of {run.id}")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ibmon.records import RunInfo
     from ibmon.runs.directory import RunDirectory
     from ibmon.signatures import Option, Signature
+    from ibmon.tui.app import Wishes
+    from ibmon.tui.look import Shade
 
     from .target import Target
 
@@ -173,9 +175,17 @@ def _watch(
     target: TargetArgument = None,
     arguments: Arguments = None,
     read_only: Annotated[bool, typer.Option("--read-only", help="Only look: no stop, no snapshot, no export.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Print one frame of the screen and exit.")] = False,
+    screen: Annotated[str, typer.Option("--screen", help="The first screen: plane, gradients ...", show_default=False)] = "",
+    compare: Annotated[
+        list[str] | None, typer.Option("--compare", help="Lay this run over it; up to three times.", show_default=False)
+    ] = None,
+    theme: Annotated[
+        Literal["dark", "light", "contrast"] | None,
+        typer.Option("--theme", help="Colours of the screen.", show_default="as the terminal says"),
+    ] = None,
     ascii: Annotated[bool, typer.Option("--ascii", help="Draw with ASCII characters only.")] = False,
     low_bandwidth: Annotated[bool, typer.Option("--low-bandwidth", help="Fewer updates and colours, for a slow line.")] = False,
-    screen: Annotated[str, typer.Option("--screen", help="The first screen: plane, gradients ...", show_default=False)] = "",
     *,
     asked: Asked,
     options: Asked,
@@ -188,20 +198,50 @@ def _watch(
 
     from .target import resolve
 
-    if not sys.stdout.isatty():
+    if not (once or sys.stdout.isatty()):
         raise UsageError("watch needs a terminal; use `ibmon run` without one, or `ibmon show` for a finished run.")
+    wishes = _wishes(read_only, screen, compare, theme, ascii, low_bandwidth)
     found = resolve(target)
+    if once and found.run is None:
+        raise UsageError("--once prints a run that exists; use `ibmon run` to train without a screen.")
     run = found.run
     if run is None:
         run = _start(found, asked, options, arguments or [])
     else:
         if options or arguments or asked != _asked():
             raise UsageError("A run that exists takes no options of a training; name a recipe to start a new one.")
-        if not read_only:
+        if not (read_only or once):
             _resume(run)
+    if once:
+        from ibmon.tui.once import print_frame
+
+        raise typer.Exit(print_frame(run, wishes))
     from ibmon.tui.app import run as show
 
-    raise typer.Exit(show(run, read_only=read_only, ascii=ascii, low_bandwidth=low_bandwidth, screen=screen or None))
+    raise typer.Exit(show(run, wishes))
+
+
+def _wishes(
+    read_only: bool, screen: str, compare: list[str] | None, theme: Shade | None, ascii: bool, low_bandwidth: bool
+) -> Wishes:
+    """What the command line asks for, over what the configuration file does. Raises IbmonError before anything starts."""
+    from ibmon.runs.directory import find_run
+    from ibmon.tui.app import Wishes
+    from ibmon.tui.settings import load
+
+    if len(compare or ()) > 3:
+        raise UsageError("Up to four runs can be compared: at most three --compare.")
+    settings = load()
+    return Wishes(
+        read_only=read_only,
+        ascii=ascii or settings.ascii,
+        low_bandwidth=low_bandwidth or settings.low_bandwidth,
+        screen=screen or None,
+        theme=theme or settings.theme,
+        colours=settings.colours,
+        keys=settings.keys,
+        compared=tuple(find_run(name) for name in compare or ()),
+    )
 
 
 def _run(

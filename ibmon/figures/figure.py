@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 Scale = Literal["linear", "log"]
-Colour = Literal["series", "epoch"]
+Colour = Literal["series", "epoch", "position", "run"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,8 @@ class Trajectory:
     ``hollow`` marks points whose estimate means little (saturated); ``flags`` says why, point by point. Bounds are NaN where
     the estimator has none. ``x_details`` and ``y_details`` are what the estimates say beside their values, as in a ``Series``:
     ``raw``, ``error``, ``null``, ``p_value``, ``limit``, each ``(points,)``. ``members_x`` and ``members_y``
-    ``(points, members)`` are the single networks behind a median.
+    ``(points, members)`` are the single networks behind a median. ``position`` is where the subject stands on the axis
+    ``positions`` of its plane, such as its timepoint.
     """
 
     label: str
@@ -61,6 +62,11 @@ class Trajectory:
     y_details: Mapping[str, np.ndarray] = field(default_factory=dict[str, "np.ndarray"])
     members_x: np.ndarray | None = None
     members_y: np.ndarray | None = None
+    position: float | None = None
+    group: int | None = None
+    """Trajectories of one group share a colour; without it each has its own."""
+    run: str = ""
+    """The run it comes from, where several are compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +91,10 @@ class Line:
     """Lines of one group share a colour; without it each has its own."""
     unnamed: bool = False
     """Left out of legends: the figure's title or note says what such lines are. Tables and CSV have its label."""
+    position: float | None = None
+    """Where the line stands on the axis ``positions`` of its figure, such as its timepoint."""
+    run: str = ""
+    """The run it comes from, where several are compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,27 +114,36 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plane(Figure):
-    """Trajectories of several subjects in a plane of two quantities: the information plane."""
+    """Trajectories of several subjects in a plane of two quantities: the information plane.
+
+    With ``positions`` (its label "timepoint", say) colour can mean the subjects' ``position``, and a colour bar explains it.
+    """
 
     x: Axis
     y: Axis
     trajectories: tuple[Trajectory, ...] = ()
     references: tuple[Reference, ...] = ()
+    positions: Axis | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curves(Figure):
-    """Curves over one axis."""
+    """Curves over one axis; ``positions`` as in a ``Plane``."""
 
     x: Axis
     y: Axis
     lines: tuple[Line, ...] = ()
     references: tuple[Reference, ...] = ()
+    positions: Axis | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heatmap(Figure):
-    """A matrix ``(rows, columns)`` as colours; NaN cells stay empty."""
+    """A matrix ``(rows, columns)`` as colours; NaN cells stay empty.
+
+    ``steps`` ``(columns,)`` are the steps of training that the columns stand for, where they do, in rising order: a view that
+    ends earlier leaves later columns empty. ``centre`` is the value in the middle of a diverging colour map (0 for correlations).
+    """
 
     values: np.ndarray
     x: Axis = field(default_factory=Axis)
@@ -133,6 +152,8 @@ class Heatmap(Figure):
     column_labels: tuple[str, ...] = ()
     value_label: str = ""
     limits: tuple[float | None, float | None] = (None, None)
+    steps: np.ndarray | None = None
+    centre: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,12 +189,14 @@ class Image(Figure):
 class View:
     """How a user looks at a figure: what a key of the terminal or an option of the export changes.
 
+    ``colour`` is what colour means: the series, the epoch, the position or the run; None, or what a figure has not, leaves it to
+    the figure (``meaning``).
     ``until`` hides everything after this step. ``x_scale``/``y_scale`` override the axes' scales; ``x_limits``/``y_limits`` zoom.
     ``cursor`` is (series, point) of the point being inspected. ``only`` keeps series whose label contains one of these
     words. ``smooth`` is the number of neighbouring points a curve is averaged over (1: none).
     """
 
-    colour: Colour = "series"
+    colour: Colour | None = None
     until: int | None = None
     x_scale: Scale | None = None
     y_scale: Scale | None = None

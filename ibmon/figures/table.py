@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .figure import Curves, Figure, Heatmap, Histogram, Image, Plane, Table, View
-from .view import chosen, number, shown_length, shown_points
+from .view import chosen, number, positions_of, runs_of, series_in, shown_columns, shown_length, shown_points
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -30,7 +30,7 @@ def table(figure: Figure, view: View | None = None) -> Table:
     elif isinstance(figure, Curves):
         names, rows = _newest_values(figure, view)
     elif isinstance(figure, Heatmap):
-        names, rows = _matrix(figure)
+        names, rows = _matrix(figure, view)
     elif isinstance(figure, Histogram):
         names, rows = _bins(figure)
     elif isinstance(figure, Image):
@@ -48,18 +48,19 @@ def table(figure: Figure, view: View | None = None) -> Table:
 
 def _newest_points(figure: Plane, view: View) -> tuple[Row, list[Row]]:
     rows: list[Row] = []
+    who_names, who = _named(figure)
     for i in chosen([t.label for t in figure.trajectories], view):
         t = figure.trajectories[i]
         shown = shown_points(t, view)
         if not len(shown):
-            rows.append((t.label, "–", "–", "–", ""))
+            rows.append((*who[i], "–", "–", "–", ""))
             continue
         k = int(shown[-1])
         marks = t.flags[k] if k < len(t.flags) else ()
         if t.hollow is not None and bool(t.hollow[k]) and not marks:
             marks = ("saturated",)
-        rows.append((t.label, number(float(t.epoch[k])), number(float(t.x[k])), number(float(t.y[k])), " ".join(marks)))
-    names = ("series", "epoch", figure.x.label or "x", figure.y.label or "y", "flags")
+        rows.append((*who[i], number(float(t.epoch[k])), number(float(t.x[k])), number(float(t.y[k])), " ".join(marks)))
+    names = (*who_names, "epoch", figure.x.label or "x", figure.y.label or "y", "flags")
     if not any(row[-1] for row in rows):
         return names[:-1], [row[:-1] for row in rows]
     return names, rows
@@ -67,25 +68,46 @@ def _newest_points(figure: Plane, view: View) -> tuple[Row, list[Row]]:
 
 def _newest_values(figure: Curves, view: View) -> tuple[Row, list[Row]]:
     rows: list[Row] = []
+    who_names, who = _named(figure)
     for i in chosen([line.label for line in figure.lines], view):
         line = figure.lines[i]
         end = shown_length(line, view)
         shown = np.flatnonzero(np.isfinite(line.x[:end]) & np.isfinite(line.y[:end]))
         newest = (number(float(line.x[shown[-1]]), 6), number(float(line.y[shown[-1]]))) if len(shown) else ("–", "–")
-        rows.append((line.label, *newest))
-    return ("series", figure.x.label or "x", figure.y.label or "y"), rows
+        rows.append((*who[i], *newest))
+    return (*who_names, figure.x.label or "x", figure.y.label or "y"), rows
+
+
+def _who(figure: Plane | Curves) -> tuple[Row, list[tuple[str | float, ...]]]:
+    """The columns that say which series a row is of, and what they say of each; run and position only where there are such."""
+    series = series_in(figure)
+    columns: dict[str, list[str] | list[float]] = {"run": [one.run for one in series]} if runs_of(figure) else {}
+    columns["series"] = [one.label for one in series]
+    if figure.positions is not None:
+        columns["position"] = positions_of(figure).tolist()
+    return tuple(columns), list(zip(*columns.values(), strict=True))
+
+
+def _named(figure: Plane | Curves) -> tuple[Row, list[Row]]:
+    """The same in words: a position goes by the label of its axis."""
+    names, who = _who(figure)
+    label = (figure.positions.label if figure.positions is not None else "") or "position"
+    return tuple(label if name == "position" else name for name in names), [
+        tuple(cell if isinstance(cell, str) else number(cell) for cell in row) for row in who
+    ]
 
 
 def _name(names: Row, index: int) -> str:
     return names[index] if index < len(names) else str(index)
 
 
-def _matrix(figure: Heatmap) -> tuple[Row, list[Row]]:
-    values = np.atleast_2d(np.asarray(figure.values, np.float64))
+def _matrix(figure: Heatmap, view: View) -> tuple[Row, list[Row]]:
+    values = np.atleast_2d(np.asarray(figure.values, np.float64))[:, : shown_columns(figure, view)]
     if not values.size:
         return (), []
     corner = " × ".join(label for label in (figure.y.label, figure.x.label) if label) or figure.value_label
-    names = [_name(figure.column_labels, k) for k in range(values.shape[1])]
+    steps = () if figure.steps is None else tuple(number(float(step), 6) for step in figure.steps)
+    names = [_name(figure.column_labels or steps, k) for k in range(values.shape[1])]
     rows = [(_name(figure.row_labels, r), *(number(v, 3) for v in row)) for r, row in enumerate(values.tolist())]
     return (corner, *names), rows
 
@@ -149,25 +171,35 @@ def _plane_records(figure: Plane) -> Iterator[tuple[str | float, ...]]:
     about_x, about_y = (_names(t.x_details for t in figure.trajectories), _names(t.y_details for t in figure.trajectories))
     x = ("x", "x_lower", "x_upper", *(f"x_{name}" for name in about_x))
     y = ("y", "y_lower", "y_upper", *(f"y_{name}" for name in about_y))
-    yield ("series", "step", "epoch", *x, *y, "flags", "estimator", "quantity_x", "quantity_y")
-    for t in figure.trajectories:
+    names, who = _who(figure)
+    units = _units(figure)
+    yield (*names, "step", "epoch", *x, *y, "flags", "estimator", *units)
+    for t, said in zip(figure.trajectories, who, strict=True):
         beside_x, beside_y = ([t.x_details.get(n) for n in about_x], [t.y_details.get(n) for n in about_y])
         arrays = (t.step, t.epoch, t.x, t.x_lower, t.x_upper, *beside_x, t.y, t.y_lower, t.y_upper, *beside_y)
         for k in range(len(t.x)):
             values = (math.nan if a is None else float(a[k]) for a in arrays)
             flags = " ".join(t.flags[k]) if k < len(t.flags) else ""
-            yield (t.label, *values, flags, t.estimator, figure.x.label, figure.y.label)
+            yield (*said, *values, flags, t.estimator, *units.values())
 
 
 def _curve_records(figure: Curves) -> Iterator[tuple[str | float, ...]]:
     about = _names(line.details for line in figure.lines)
-    yield ("series", "step", "x", "y", "lower", "upper", *about, "flags", "estimator", "quantity_x", "quantity_y")
-    for line in figure.lines:
+    names, who = _who(figure)
+    units = _units(figure)
+    yield (*names, "step", "x", "y", "lower", "upper", *about, "flags", "estimator", *units)
+    for line, said in zip(figure.lines, who, strict=True):
         arrays = (line.step, line.x, line.y, line.lower, line.upper, *(line.details.get(name) for name in about))
         for k in range(len(line.x)):
             values = (math.nan if a is None else float(a[k]) for a in arrays)
             flags = " ".join(line.flags[k]) if k < len(line.flags) else ""
-            yield (line.label, *values, flags, line.estimator, figure.x.label, figure.y.label)
+            yield (*said, *values, flags, line.estimator, *units.values())
+
+
+def _units(figure: Plane | Curves) -> dict[str, str]:
+    """What the axes say of the numbers."""
+    position = {} if figure.positions is None else {"quantity_position": figure.positions.label}
+    return {"quantity_x": figure.x.label, "quantity_y": figure.y.label, **position}
 
 
 def _names(details: Iterable[Mapping[str, np.ndarray]]) -> list[str]:
@@ -176,11 +208,12 @@ def _names(details: Iterable[Mapping[str, np.ndarray]]) -> list[str]:
 
 
 def _matrix_records(figure: Heatmap) -> Iterator[tuple[str | float, ...]]:
-    yield ("row", "column", "value", "quantity", "quantity_row", "quantity_column")
+    steps: list[float] = [] if figure.steps is None else np.asarray(figure.steps, np.float64).tolist()
+    yield ("row", "column", *(("step",) if steps else ()), "value", "quantity", "quantity_row", "quantity_column")
     names = figure.value_label, figure.y.label, figure.x.label
     for r, row in enumerate(np.atleast_2d(np.asarray(figure.values, np.float64)).tolist()):
         for c, value in enumerate(row):
-            yield (_name(figure.row_labels, r), _name(figure.column_labels, c), value, *names)
+            yield (_name(figure.row_labels, r), _name(figure.column_labels, c), *steps[c : c + 1], value, *names)
 
 
 def _bin_records(figure: Histogram) -> Iterator[tuple[str | float, ...]]:

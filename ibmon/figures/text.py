@@ -16,19 +16,41 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotext
 
+from .compare import marks_of
 from .figure import Axis, Curves, Figure, Heatmap, Histogram, Plane, Reference, Scale, Table, View
 from .table import table
+from .text_heatmap import heatmap_lines
 from .ticks import ticks
-from .view import chosen, hues, short_labels, shown_length, shown_points, smoothed
+from .view import (
+    RUN_MARKS,
+    chosen,
+    hues,
+    log_part,
+    meaning,
+    number,
+    positions_of,
+    positive_range,
+    runs_of,
+    series_in,
+    shown_length,
+    shown_points,
+    smoothed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _COLOURS = (33, 208, 35, 170, 99, 196, 142, 244)
 """Of the 256 colours; legible on dark and on light grounds."""
+_RAMP = (61, 67, 31, 37, 35, 71, 112, 184)
+"""Over epochs and positions."""
 _GREY = 244
 _LOCK = threading.Lock()
 _MOST_POINTS = 4000
+_MARKED = 6
+"""Points of a series that have the mark of its run."""
+_MOST_HEADS = 12
+"""Series up to which each has its mark where a ramp of colours tells them apart."""
 _Span = tuple[float, float]
 
 
@@ -43,24 +65,40 @@ def render(figure: Figure, columns: int, rows: int, colour: bool, view: View | N
         figure = replace(figure, x=x, y=y)
     above = [_clean(figure.title)[:columns]] if figure.title else []
     below = [_clean(figure.note)[:columns]] if figure.note else []
-    legend = _legend(figure, view, columns, colour)
+    legend = _legend(figure, view, columns, 1 if rows < 20 else 3, colour)
     room = rows - len(above) - len(below)
     body: str | None = None
-    if columns >= 30 and room - bool(legend) >= 8:
-        with _LOCK:
-            plotext.figure.clear()
-            try:
-                body = _chart(figure, columns, room - bool(legend), colour, view)
-            finally:
-                plotext.figure.clear()
+    if columns >= 30 and room - len(legend) >= 8:
+        body = _chart(figure, columns, room - len(legend), colour, view)
     if body is None:
         body = _aligned(table(figure, view), columns, max(room, 2))
-    elif legend:
-        above.append(legend)
+    else:
+        above += legend
     return "\n".join([*above, body, *below])
 
 
 def _chart(figure: Figure, columns: int, rows: int, colour: bool, view: View) -> str | None:
+    if isinstance(figure, Heatmap):
+        if not colour and np.atleast_2d(figure.values).shape[1] * 6 < columns:
+            return None  # its numbers say more than shades
+        cleaned = replace(
+            figure,
+            x=replace(figure.x, label=_clean(figure.x.label)),
+            y=replace(figure.y, label=_clean(figure.y.label)),
+            value_label=_clean(figure.value_label),
+            row_labels=tuple(map(_clean, figure.row_labels)),
+            column_labels=tuple(map(_clean, figure.column_labels)),
+        )
+        return "\n".join(heatmap_lines(cleaned, view, columns, rows, colour)) or None
+    with _LOCK:
+        plotext.figure.clear()
+        try:
+            return _plotted(figure, columns, rows, colour, view)
+        finally:
+            plotext.figure.clear()
+
+
+def _plotted(figure: Figure, columns: int, rows: int, colour: bool, view: View) -> str | None:
     plot = plotext.figure
     plot.plot_size(columns, rows)
     plot.theme("colorless")
@@ -72,8 +110,6 @@ def _chart(figure: Figure, columns: int, rows: int, colour: bool, view: View) ->
         drawn = _curves(figure, view)
     elif isinstance(figure, Histogram):
         drawn = _histogram(figure)
-    elif isinstance(figure, Heatmap) and colour:
-        drawn = _heatmap(figure)
     if not drawn:
         return None
     text = str(plot.build().string(not colour))
@@ -87,7 +123,7 @@ def _laid(values: np.ndarray, scale: Scale) -> np.ndarray:
         if scale == "log":
             laid = np.log10(np.where(values > 0, values, np.nan))
             return np.where(np.abs(laid) < 200, laid, np.nan)
-        return np.where(np.abs(values) < 1e100, values, np.nan)
+        return np.where(np.abs(values) < 1e99, values, np.nan)
 
 
 def _ruler(axis: Axis, name: str, values: Sequence[np.ndarray], marks: Sequence[Reference]) -> _Span | None:
@@ -127,15 +163,21 @@ def _plane(figure: Plane, view: View) -> bool:
     if x_span is None or y_span is None:
         return False
     _references(figure.references, figure.x, figure.y, (x_span, y_span))
-    marks = short_labels([t.label for t in figure.trajectories])
-    heads: list[tuple[float, float, str]] = []
+    colours, runs = _colours(figure, view), _run_marks(figure)
+    epochs = {i: figure.trajectories[i].epoch[k] for i, k in shown.items()}
+    span = positive_range(np.concatenate([np.zeros(0), *epochs.values()]))
+    drawn: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     for i in kept:
         ok = np.isfinite(xs[i]) & np.isfinite(ys[i])
-        if ok.any():
-            _points(xs[i][ok], ys[i][ok], i, lines=False)
-            heads.append((float(xs[i][ok][-1]), float(ys[i][ok][-1]), marks[i]))
-    _marks(heads)
-    return bool(heads)
+        drawn[i] = xs[i][ok], ys[i][ok]
+        if meaning(figure, view) == "epoch":
+            level = (log_part(epochs[i][ok], *span) * (len(_RAMP) - 1)).astype(np.intp)
+            for k in np.unique(level).tolist():
+                _points(xs[i][ok][level == k], ys[i][ok][level == k], _RAMP[k], lines=False)
+        else:
+            _points(*drawn[i], colours[i], lines=False)
+        _mark_run(*drawn[i], runs[i], colours[i])
+    return _heads(figure, view, drawn, x_span)
 
 
 def _curves(figure: Curves, view: View) -> bool:
@@ -154,55 +196,116 @@ def _curves(figure: Curves, view: View) -> bool:
     if x_span is None or y_span is None:
         return False
     _references(figure.references, figure.x, figure.y, (x_span, y_span))
-    colours = hues(figure.lines)
-    marks = short_labels([line.label for line in figure.lines])
-    heads: list[tuple[float, float, str]] = []
+    colours, runs = _colours(figure, view), _run_marks(figure)
+    drawn: dict[int, tuple[np.ndarray, np.ndarray]] = {}
     for i in kept:
         ok = np.flatnonzero(np.isfinite(xs[i]))
-        if not len(ok):
-            continue
-        for run in np.split(ok, np.flatnonzero(np.diff(ok) > 1) + 1):
-            _points(xs[i][run], ys[i][run], colours[i], lines=not figure.lines[i].dashed)
-        heads.append((float(xs[i][ok[-1]]), float(ys[i][ok[-1]]), marks[i]))
-    _marks(heads)
-    return bool(heads)
+        for part in np.split(ok, np.flatnonzero(np.diff(ok) > 1) + 1):
+            _points(xs[i][part], ys[i][part], colours[i], lines=not figure.lines[i].dashed)
+        _mark_run(xs[i][ok], ys[i][ok], runs[i], colours[i])
+        drawn[i] = xs[i][ok], ys[i][ok]
+    return _heads(figure, view, drawn, x_span)
 
 
-def _points(x: np.ndarray, y: np.ndarray, colour: int, *, lines: bool) -> None:
+def _points(x: np.ndarray, y: np.ndarray, colour: int, *, lines: bool, marker: str = "braille") -> None:
     """Adds points, thinned to what a terminal can show."""
+    if not len(x):
+        return
     stride = max(1, -(-len(x) // _MOST_POINTS))
-    marker = plotext.marker("braille", pixel=plotext.pixel(_COLOURS[colour % len(_COLOURS)]))
-    signal = plotext.figure.signal(x[::stride].tolist(), y[::stride].tolist(), marker=marker)
+    ink = plotext.marker(marker, pixel=plotext.pixel(colour))
+    signal = plotext.figure.signal(x[::stride].tolist(), y[::stride].tolist(), marker=ink)
     if lines and len(x) > 1:
         signal.lines(True)
     plotext.figure.draw(signal)
 
 
-def _marks(heads: Sequence[tuple[float, float, str]]) -> None:
-    for x, y, mark in heads:
-        plotext.figure.draw(plotext.figure.text(x, y, _clean(mark)))
+def _mark_run(x: np.ndarray, y: np.ndarray, mark: str, colour: int) -> None:
+    """Adds the mark of its run to some points of a series."""
+    if mark and len(x):
+        at = np.unique(np.linspace(0, len(x) - 1, _MARKED + 1).astype(np.intp))[:-1]
+        _points(x[at], y[at], colour, lines=False, marker=mark)
 
 
-def _legend(figure: Figure, view: View, columns: int, colour: bool) -> str:
-    """The series' marks and names in one line, each in its colour."""
-    if isinstance(figure, Plane):
-        labels = [t.label for t in figure.trajectories]
-        colours = list(range(len(labels)))
-    elif isinstance(figure, Curves):
-        labels, colours = [line.label for line in figure.lines], hues(figure.lines)
-    else:
-        return ""
-    marks = short_labels(labels)
-    parts: list[str] = []
-    room = columns
-    for i in chosen(labels, view):
-        label = _clean(labels[i] if labels[i].endswith(marks[i]) else f"{marks[i]} {labels[i]}")
-        room -= len(label) + 2
-        if room < 2:
-            parts.append("…")
-            break
-        parts.append(f"\x1b[38;5;{_COLOURS[colours[i] % len(_COLOURS)]}m{label}\x1b[0m" if colour else label)
-    return "  ".join(parts)
+def _heads(figure: Plane | Curves, view: View, drawn: dict[int, tuple[np.ndarray, np.ndarray]], span: _Span) -> bool:
+    """Adds the mark of each series at its newest point; whether there is any point."""
+    marks, runs = marks_of(figure), _run_marks(figure)
+    known = [i for i, (x, _) in drawn.items() if len(x)]
+    few = known if meaning(figure, view) != "position" or len(known) <= _MOST_HEADS else [known[0], known[-1]]
+    for i in few:
+        if i in _named(figure, view):
+            x, y = (float(values[-1]) for values in drawn[i])
+            side = "right" if x > span[0] + 0.9 * (span[1] - span[0]) else "left"
+            plotext.figure.draw(plotext.figure.text(x, y, _clean(runs[i] + marks[i]), alignment=side))
+    return bool(known)
+
+
+def _colours(figure: Plane | Curves, view: View) -> list[int]:
+    """The colour of each series, one of the 256."""
+    series, means = series_in(figure), meaning(figure, view)
+    if means == "position":
+        places = positions_of(figure)
+        low, high = float(np.nanmin(places)), float(np.nanmax(places))
+        part = np.nan_to_num((places - low) / ((high - low) or 1.0)) * (len(_RAMP) - 1)
+        return [_RAMP[round(p)] if math.isfinite(at) else _GREY for p, at in zip(part.tolist(), places.tolist(), strict=True)]
+    runs = runs_of(figure)
+    numbers = [runs.index(one.run) if one.run else 0 for one in series] if means == "run" else hues(series)
+    return [_COLOURS[n % len(_COLOURS)] for n in numbers]
+
+
+def _run_marks(figure: Plane | Curves) -> list[str]:
+    """The mark of each series' run; nothing where no runs are compared."""
+    runs = runs_of(figure)
+    return [RUN_MARKS[runs.index(one.run) % len(RUN_MARKS)] if one.run and len(runs) > 1 else "" for one in series_in(figure)]
+
+
+def _named(figure: Plane | Curves, view: View) -> list[int]:
+    """Indices of the series that legends name."""
+    kept = chosen([one.label for one in series_in(figure)], view)
+    return [i for i in kept if not (isinstance(figure, Curves) and figure.lines[i].unnamed)]
+
+
+def _legend(figure: Figure, view: View, columns: int, most: int, colour: bool) -> list[str]:
+    """The series' marks and names, and what a ramp of colours means, each in its colour; at most so many lines."""
+    if not isinstance(figure, Plane | Curves):
+        return []
+    marks, runs, colours = marks_of(figure), _run_marks(figure), _colours(figure, view)
+    parts: list[tuple[str, int]] = []
+    means, series = meaning(figure, view), series_in(figure)
+    ends = _ramp_ends(figure, view)
+    if colour and ends is not None:
+        parts += [(ends[0], _RAMP[0]), (f"… {ends[1]}", _RAMP[-1])]
+    for i in _named(figure, view):
+        if colour and means == "position" and series[i].position is not None:
+            continue
+        name = f"{series[i].run} · {series[i].label}" if series[i].run else series[i].label
+        mark = runs[i] + marks[i]
+        parts.append((name if name.endswith(mark) else f"{mark} {name}", colours[i] if means != "epoch" else _GREY))
+    lines: list[str] = []
+    room = 0
+    for text, ink in parts:
+        text = _clean(text)
+        if room < len(text) + 2:
+            if len(lines) == most or len(text) > columns:
+                if lines and room >= 3:
+                    lines[-1] += "  …"
+                break
+            lines.append("")
+            room = columns + 2
+        lines[-1] += ("  " if lines[-1] else "") + (f"\x1b[38;5;{ink}m{text}\x1b[0m" if colour else text)
+        room -= len(text) + 2
+    return lines
+
+
+def _ramp_ends(figure: Plane | Curves, view: View) -> tuple[str, str] | None:
+    """What the first and the last colour of the ramp mean."""
+    if meaning(figure, view) == "position" and figure.positions is not None:
+        places = positions_of(figure)
+        return f"{figure.positions.label} {number(float(np.nanmin(places)))}", number(float(np.nanmax(places)))
+    if meaning(figure, view) == "epoch" and isinstance(figure, Plane):
+        shown = [t.epoch[shown_points(t, view)] for t in figure.trajectories]
+        low, high = positive_range(np.concatenate([np.zeros(0), *shown]))
+        return (f"epoch {number(low)}", number(high)) if high > low else None
+    return None
 
 
 def _references(references: Sequence[Reference], x: Axis, y: Axis, limits: tuple[_Span, _Span]) -> None:
@@ -228,19 +331,6 @@ def _histogram(figure: Histogram) -> bool:
         plotext.figure.draw(plotext.figure.bar(middle, counts.tolist(), width=1, stacked=True))
     else:
         plotext.figure.draw(plotext.figure.bar(middle, counts[0].tolist(), width=1))
-    for axis, name in ((figure.x, "x"), (figure.y, "y")):
-        if axis.label:
-            plotext.figure.label(_clean(axis.label), name, 0)
-    return True
-
-
-def _heatmap(figure: Heatmap) -> bool:
-    values = np.atleast_2d(_laid(figure.values, "linear"))
-    known = values[np.isfinite(values)]
-    if not known.size:
-        return False
-    filled = np.where(np.isfinite(values), values, known.min())
-    plotext.figure.draw(plotext.figure.heatmap(filled.tolist(), map="viridis", fill=True))
     for axis, name in ((figure.x, "x"), (figure.y, "y")):
         if axis.label:
             plotext.figure.label(_clean(axis.label), name, 0)

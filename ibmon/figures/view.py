@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .figure import Curves, Plane
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .figure import Line, Trajectory, View
+    from .figure import Colour, Figure, Heatmap, Line, Trajectory, View
 
 LINKS = 9
 """Epochs whose points a plane links through the layers."""
+RUN_MARKS = "●○▲△"
+"""One for each run of a comparison, in the order of ``runs_of``."""
 
 
 def chosen(labels: Sequence[str], view: View) -> list[int]:
@@ -35,13 +39,57 @@ def shown_length(line: Line, view: View) -> int:
     return int(np.searchsorted(line.step, view.until, side="right"))
 
 
-def hues(lines: Sequence[Line]) -> list[int]:
-    """A number for the colour of each line: one a group, and one for each line without a group."""
+def shown_columns(figure: Heatmap, view: View) -> int:
+    """How many columns of a heatmap lie before the step at which a view ends."""
+    columns = np.atleast_2d(figure.values).shape[1]
+    if view.until is None or figure.steps is None:
+        return columns
+    return min(columns, int(np.searchsorted(figure.steps, view.until, side="right")))
+
+
+def series_in(figure: Figure) -> Sequence[Line | Trajectory]:
+    """The lines or trajectories of a figure; nothing for figures of another kind."""
+    if isinstance(figure, Plane):
+        return figure.trajectories
+    return figure.lines if isinstance(figure, Curves) else ()
+
+
+def hues(series: Sequence[Line | Trajectory]) -> list[int]:
+    """A number for the colour of each series: one a group, and one for each series without a group."""
     seen: dict[tuple[str, int], int] = {}
     return [
-        seen.setdefault(("group", line.group) if line.group is not None else ("line", i), len(seen))
-        for i, line in enumerate(lines)
+        seen.setdefault(("group", one.group) if one.group is not None else ("series", i), len(seen))
+        for i, one in enumerate(series)
     ]
+
+
+def runs_of(figure: Figure) -> list[str]:
+    """The runs that a figure compares, in the order of their appearance; empty where it shows one."""
+    return list(dict.fromkeys(one.run for one in series_in(figure) if one.run))
+
+
+def positions_of(figure: Figure) -> np.ndarray:
+    """Where each series stands on the axis ``positions`` of its figure ``(series,)``, NaN where it stands nowhere."""
+    return np.array([math.nan if one.position is None else one.position for one in series_in(figure)], np.float64)
+
+
+def meanings(figure: Figure) -> list[Colour]:
+    """What colour can mean in a figure, its own choice first."""
+    found: list[Colour] = ["series"]
+    if isinstance(figure, Plane):
+        found.append("epoch")
+    if isinstance(figure, Plane | Curves):
+        if figure.positions is not None and np.isfinite(positions_of(figure)).any():
+            found.insert(0, "position")
+        if len(runs_of(figure)) > 1:
+            found.append("run")
+    return found
+
+
+def meaning(figure: Figure, view: View) -> Colour:
+    """What colour means in a figure as it is looked at."""
+    found = meanings(figure)
+    return view.colour if view.colour is not None and view.colour in found else found[0]
 
 
 def smoothed(values: np.ndarray, width: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from ibmon.figures.table import table
 from .axes import Chart
 from .canvas import CellGrid
 from .charts import draw
-from .palette import Palette
+from .palette import COLOUR_MAPS, Palette
 from .scales import Frame
 
-__all__ = ["CellGrid", "Chart", "Frame", "Palette", "draw", "table"]
+__all__ = ["COLOUR_MAPS", "CellGrid", "Chart", "Frame", "Palette", "draw", "table"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,10 @@ import numpy as np
 from ibmon.figures.ticks import ticks
 
 from .canvas import Canvas, CellGrid, shorten
-from .scales import Frame
+from .scales import Frame, fit_limits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ibmon.figures.figure import Axis, Reference, Scale
+    from ibmon.figures.figure import Axis, Curves, Plane, Reference, Scale, View
 
     from .palette import Palette
 
@@ -43,34 +42,66 @@ class Limits:
     y_scale: Scale
 
 
+_Parts = Sequence[tuple[str, int]]
+
+
 @dataclass(slots=True)
 class Header:
-    """The row above the plot area: the label of the y axis at the left, pieces of a legend at the right."""
+    """The row above the plot area: the label of the y axis at the left, pieces of a legend at the right.
 
-    pieces: list[list[tuple[str, int]]] = field(default_factory=list[list[tuple[str, int]]])
+    ``corner`` is the label of the colour bar, above it at the right end.
+    """
 
-    def add(self, *parts: tuple[str, int]) -> None:
-        """A piece of one or several coloured parts; the first pieces are the most important ones."""
-        self.pieces.append(list(parts))
+    pieces: list[tuple[_Parts, _Parts]] = field(default_factory=list[tuple[_Parts, _Parts]])
+    corner: tuple[str, int] | None = None
+
+    def add(self, *parts: tuple[str, int], short: _Parts = ()) -> None:
+        """A piece of one or several coloured parts, and what to show where it does not fit; the first are the most important."""
+        self.pieces.append((parts, short))
 
     def draw(self, canvas: Canvas, start: int) -> None:
         """Draws as many pieces as there is room for right of column ``start``."""
-        room = canvas.columns - start
-        kept: list[list[tuple[str, int]]] = []
-        for piece in self.pieces:
-            width = sum(len(text) for text, _ in piece) + 2
-            if width <= room:
+        end = canvas.columns
+        if self.corner is not None and self.corner[0]:
+            text, colour = self.corner
+            text = shorten(text, end - start)
+            canvas.text(end - len(text), 0, text, colour)
+            end -= len(text) + 2
+        room = end - start
+        kept: list[_Parts] = []
+        for whole, short in self.pieces:
+            piece = whole if _width(whole) + 2 <= room or not short else short
+            if _width(piece) + 2 <= room:
                 kept.append(piece)
-                room -= width
-            elif room > 2 and piece is not self.pieces[0]:
+                room -= _width(piece) + 2
+            elif room > 2 and kept:
                 kept.append([("…", piece[0][1])])
                 break
-        column = canvas.columns - sum(sum(len(text) for text, _ in piece) for piece in kept) - 2 * max(len(kept) - 1, 0)
+        column = end - sum(_width(piece) for piece in kept) - 2 * max(len(kept) - 1, 0)
         for piece in kept:
             for text, colour in piece:
                 canvas.text(column, 0, text, colour)
                 column += len(text)
             column += 2
+
+
+def _width(parts: _Parts) -> int:
+    return sum(len(text) for text, _ in parts)
+
+
+def fit_axes(figure: Plane | Curves, x: np.ndarray, y: np.ndarray, view: View, hold: Frame | None) -> Limits:
+    """Limits that show all ``x`` and ``y`` and the references nearby, held while they fit."""
+    x_scale, y_scale = view.x_scale or figure.x.scale, view.y_scale or figure.y.scale
+    if hold is not None and (hold.x_scale, hold.y_scale) != (x_scale, y_scale):
+        hold = None
+    beside = {axis: [r.value for r in figure.references if r.axis == axis] for axis in ("x", "y")}
+    held = (hold.x_limits, hold.y_limits) if hold else (None, None)
+    return Limits(
+        fit_limits(x, figure.x, x_scale, references=beside["x"], hold=held[0], zoom=view.x_limits),
+        fit_limits(y, figure.y, y_scale, references=beside["y"], hold=held[1], zoom=view.y_limits),
+        x_scale,
+        y_scale,
+    )
 
 
 def layout(columns: int, rows: int, limits: Limits, palette: Palette, *, margin: int = 1) -> Frame:

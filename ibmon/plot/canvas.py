@@ -16,6 +16,7 @@ BRAILLE = 0x2800
 _BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], np.uint8)
 _ASCII = str.maketrans(
     {"…": "~", "×": "x", "−": "-", "–": "-", "—": "-", "→": ">", "∘": "o", "•": "*", "·": ".", "µ": "u", "β": "b", "σ": "s"}
+    | {"●": "*", "○": "+", "▲": "^", "△": "v"}
 )
 
 
@@ -124,12 +125,15 @@ class Dots:
         np.bitwise_or.at(self.bits, cell, _BITS[py & 3, px & 1])
         self.fg[cell] = colour if isinstance(colour, int) else colour[inside]
 
-    def polyline(self, x: np.ndarray, y: np.ndarray, colour: int, *, thin: bool = False) -> None:
-        """A line through the points, in steps of one dot; ``thin`` leaves out every other two of them."""
+    def polyline(self, x: np.ndarray, y: np.ndarray, colour: int | np.ndarray, *, thin: bool = False) -> None:
+        """A line through the points, in steps of one dot; ``thin`` leaves out every other two of them.
+
+        ``colour`` is one for all or one a point, for the part of the line that starts there.
+        """
         self.points(x, y, colour)
         if len(x) < 2:
             return
-        x0, y0, x1, y1 = self._clip(x, y)
+        x0, y0, x1, y1, start = self._clip(x, y)
         if not len(x0):
             return
         steps = np.maximum(np.ceil(np.maximum(np.abs(x1 - x0), np.abs(y1 - y0))), 1).astype(np.intp)
@@ -143,11 +147,11 @@ class Dots:
         self.points(
             x0[segment] + (x1 - x0)[segment] * part,
             y0[segment] + (y1 - y0)[segment] * part,
-            colour,
+            colour if isinstance(colour, int) else colour[start][segment],
         )
 
-    def _clip(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """The parts of the line's finite segments that lie in the box (Liang and Barsky)."""
+    def _clip(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The parts of the line's finite segments that lie in the box (Liang and Barsky), and the points where these start."""
         finite = np.isfinite(x) & np.isfinite(y)
         whole = finite[:-1] & finite[1:]
         x0, y0, x1, y1 = x[:-1][whole], y[:-1][whole], x[1:][whole], y[1:][whole]
@@ -168,7 +172,7 @@ class Dots:
             leave = np.where((slope == 0) & (room < 0), -1.0, leave)
         kept = enter <= leave
         x0, y0, dx, dy, enter, leave = (a[kept] for a in (x0, y0, dx, dy, enter, leave))
-        return x0 + dx * enter, y0 + dy * enter, x0 + dx * leave, y0 + dy * leave
+        return x0 + dx * enter, y0 + dy * enter, x0 + dx * leave, y0 + dy * leave, np.flatnonzero(whole)[kept]
 
 
 class Canvas:
@@ -206,11 +210,16 @@ class Canvas:
         self.ch[blank] = ord(clean(character, self.ascii_only))
         self.fg[blank] = fg
 
-    def stamp(self, dots: Dots) -> None:
-        """Puts a layer of dots over what is there."""
+    def stamp(self, dots: Dots, mark: str | None = None) -> None:
+        """Puts a layer of dots over what is there, or ``mark`` into every cell that has one."""
         bits, fg = dots.bits.reshape(self.rows, self.columns), dots.fg.reshape(self.rows, self.columns)
         drawn = bits > 0
-        self.ch[drawn] = _ASCII_DOTS[bits[drawn]] if self.ascii_only else BRAILLE + bits[drawn].astype(np.uint32)
+        if mark is not None:
+            self.ch[drawn] = ord(clean(mark, self.ascii_only))
+        elif self.ascii_only:
+            self.ch[drawn] = _ASCII_DOTS[bits[drawn]]
+        else:
+            self.ch[drawn] = BRAILLE + bits[drawn].astype(np.uint32)
         self.fg[drawn] = fg[drawn]
         self.bold[drawn] = False
 

@@ -8,8 +8,9 @@ from ibmon.figures.figure import Curves, Figure, Heatmap, Histogram, Image, Plan
 
 from .axes import SMALLEST, Chart, message, title_only
 from .curves import draw_curves
-from .heatmap import draw_heatmap, draw_image
+from .heatmap import draw_heatmap
 from .histogram import draw_histogram
+from .images import draw_image
 from .palette import Palette
 from .plane import draw_plane
 from .tables import draw_table

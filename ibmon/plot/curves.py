@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ibmon.figures.view import chosen, hues, shown_length, smoothed
+from ibmon.figures.view import chosen, meaning, positions_of, shown_length, smoothed
 
-from .axes import EMPTY, Chart, Header, Limits, draw_axes, draw_cursor, draw_references, layout, message, spread
+from .axes import EMPTY, Chart, Header, Limits, draw_axes, draw_cursor, draw_references, fit_axes, layout, message, spread
 from .canvas import Canvas, shorten
-from .scales import fit_limits, forward
+from .colourbar import Ramp, add_to_header, bar_width, draw_bar, position_ramp
+from .marks import add_runs, hues_by, named, run_mark, run_numbers
+from .scales import forward
 
 if TYPE_CHECKING:
-    from ibmon.figures.figure import Curves, Line, Scale, View
+    from ibmon.figures.figure import Curves, Line, View
 
     from .palette import Palette
     from .scales import Frame
 
 CROWDED = 4
 """Points a dot column above which only the extremes of each column are drawn."""
+MARKS_APART = 16
+"""Columns between two marks of a run on a curve."""
 
 
 @dataclass(slots=True)
 class _Curve:
-    """A line as it is shown: cut at the view's step, smoothed, in the colour ``hue``."""
+    """A line as it is shown: cut at the view's step, smoothed, in its colours."""
 
     index: int
     hue: int
+    run: int
+    colour: int
+    shadow: int
     line: Line
     x: np.ndarray
     y: np.ndarray
@@ -40,8 +49,8 @@ class _Curve:
     """How many points the view's step leaves; the arrays keep all, so that limits do not move."""
 
 
-def thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same line in dots with first, least, largest and last point of each dot column; gaps stay gaps."""
+def thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same line in dots with first, least, largest and last point of each dot column, and whose they are; gaps stay gaps."""
     column = np.where(np.isfinite(x) & np.isfinite(y), np.rint(x), np.nan)
     known = np.isfinite(column)
     changed = (np.diff(np.where(known, column, 0.0)) != 0) | (known[1:] != known[:-1])
@@ -49,60 +58,71 @@ def thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     ends = np.concatenate([starts[1:], [len(x)]]) - 1
     least, largest = np.minimum.reduceat(y, starts), np.maximum.reduceat(y, starts)
     four = np.stack([y[starts], least, largest, y[ends]], axis=1).ravel()
-    return np.repeat(column[starts], 4), four
+    return np.repeat(column[starts], 4), four, np.repeat(starts, 4)
 
 
 def draw_curves(figure: Curves, columns: int, rows: int, view: View, palette: Palette, hold: Frame | None = None) -> Chart:
     """Braille lines with bands, references, and the names of the lines at their ends."""
-    x_scale, y_scale = view.x_scale or figure.x.scale, view.y_scale or figure.y.scale
-    colours = hues(figure.lines)
-    kept = chosen([line.label for line in figure.lines], view)
-    curves = [_curve(i, colours[i], figure.lines[i], view, x_scale, y_scale) for i in kept]
-    limits = _limits(figure, curves, x_scale, y_scale, view, hold)
-    labels = [c.line.label for c in curves if c.line.label and not c.line.unnamed]
-    room = rows - 3
-    direct = columns >= 40 and 0 < len(labels) <= room
-    widest = min(max((len(label) for label in labels), default=0), 16, columns // 5)
-    frame = layout(columns, rows, limits, palette, margin=widest + 2 if direct else 1)
+    means = meaning(figure, view)
+    ramp = position_ramp(figure) if means == "position" else None
+    curves = _curves(figure, view, ramp, palette)
+    limits = _limits(figure, curves, view, hold)
     drawable = [c.usable[: c.shown] for c in curves]
+    bar = bar_width(ramp, columns, rows, palette)
+    labels = [] if bar else _end_labels(figure, curves, rows - 3, palette)
+    direct = columns >= 40 and 0 < len(labels) <= rows - 3
+    widest = min(max((len(text) for _, text in labels), default=0), 16, columns // 4)
+    frame = layout(columns, rows, limits, palette, margin=bar or (widest + 2 if direct else 1))
     if not any(ok.any() for ok in drawable):
         return message(EMPTY, columns, rows, palette, frame)
 
     canvas = Canvas(columns, rows, ascii_only=palette.ascii)
-    _bands(canvas, frame, curves, palette)
-    layer = canvas.dots(frame.box)
-    for curve in curves:
-        x, y = frame.dots_x(curve.x[: curve.shown]), frame.dots_y(curve.y[: curve.shown])
-        if len(x) > CROWDED * 2 * frame.width:
-            x, y = thinned(x, y)
-        layer.polyline(x, y, palette.series(curve.hue), thin=curve.line.dashed)
-    canvas.stamp(layer)
+    _bands(canvas, frame, curves)
+    _draw_lines(canvas, frame, curves)
+    _set_run_marks(canvas, frame, curves, palette)
 
     header = Header()
     lost = sum(int((~ok & np.isfinite(c.x[: c.shown])).sum()) for c, ok in zip(curves, drawable, strict=True))
     if lost:
         header.add((f"{lost} not drawn", palette.role("warn")))
-    if not direct:
-        for curve in curves:
-            if curve.line.label and not curve.line.unnamed:
-                mark = "╌" if curve.line.dashed and not palette.ascii else "-" if palette.ascii else "━"
-                header.add((f"{mark} {shorten(curve.line.label, 14)}", palette.series(curve.hue)))
+    add_runs(header, figure, means, palette)
+    if ramp is not None and bar:
+        header.corner = ramp.label, palette.role("text")
+        draw_bar(canvas, frame.box, ramp.labels(), palette.ramp(), palette)
+    elif ramp is not None:
+        add_to_header(header, ramp, palette)
+    elif not direct:
+        _name_series(header, curves, palette)
     draw_references(canvas, frame, figure.references, palette)
     draw_axes(canvas, frame, figure.x, figure.y, palette, header)
     if direct:
-        _end_labels(canvas, frame, curves, drawable, widest, palette)
+        _set_end_labels(canvas, frame, labels, widest)
     _cursor(canvas, frame, curves, view, palette)
     return Chart(canvas.grid(), frame)
 
 
-def _curve(index: int, hue: int, line: Line, view: View, x_scale: Scale, y_scale: Scale) -> _Curve:
-    lower, upper = (None if b is None else smoothed(b, view.smooth) for b in (line.lower, line.upper))
-    x, y = np.asarray(line.x, np.float64), smoothed(line.y, view.smooth)
-    usable = np.isfinite(forward(x, x_scale)) & np.isfinite(forward(y, y_scale))
-    return _Curve(index, hue, line, x, y, lower, upper, usable, shown_length(line, view))
+def _curves(figure: Curves, view: View, ramp: Ramp | None, palette: Palette) -> list[_Curve]:
+    x_scale, y_scale = view.x_scale or figure.x.scale, view.y_scale or figure.y.scale
+    hues, runs = hues_by(figure, meaning(figure, view)), run_numbers(figure)
+    positions = positions_of(figure)
+    curves: list[_Curve] = []
+    for i in chosen([line.label for line in figure.lines], view):
+        line = figure.lines[i]
+        lower, upper = (None if b is None else smoothed(b, view.smooth) for b in (line.lower, line.upper))
+        x, y = np.asarray(line.x, np.float64), smoothed(line.y, view.smooth)
+        usable = np.isfinite(forward(x, x_scale)) & np.isfinite(forward(y, y_scale))
+        if ramp is None:
+            colour, shadow = palette.series(hues[i]), palette.shadow(hues[i])
+        elif math.isnan(positions[i]):
+            colour, shadow = palette.role("text"), palette.role("grid")
+        else:
+            level = int(ramp.levels(positions[i : i + 1])[0])
+            colour, shadow = int(palette.ramp()[level]), int(palette.ramp(faint=True)[level])
+        curves.append(_Curve(i, hues[i], runs[i], colour, shadow, line, x, y, lower, upper, usable, shown_length(line, view)))
+    return curves
 
 
-def _limits(figure: Curves, curves: list[_Curve], x_scale: Scale, y_scale: Scale, view: View, hold: Frame | None) -> Limits:
+def _limits(figure: Curves, curves: list[_Curve], view: View, hold: Frame | None) -> Limits:
     xs: list[np.ndarray] = [np.zeros(0)]
     ys: list[np.ndarray] = [np.zeros(0)]
     for curve in curves:
@@ -110,30 +130,26 @@ def _limits(figure: Curves, curves: list[_Curve], x_scale: Scale, y_scale: Scale
         xs.append(curve.x[kept])
         ys.append(curve.y[kept])
         ys += [band[kept] for band in (curve.lower, curve.upper) if band is not None]
-    same = hold is not None and (hold.x_scale, hold.y_scale) == (x_scale, y_scale)
-    return Limits(
-        fit_limits(
-            np.concatenate(xs),
-            figure.x,
-            x_scale,
-            references=[r.value for r in figure.references if r.axis == "x"],
-            hold=hold.x_limits if same and hold else None,
-            zoom=view.x_limits,
-        ),
-        fit_limits(
-            np.concatenate(ys),
-            figure.y,
-            y_scale,
-            references=[r.value for r in figure.references if r.axis == "y"],
-            hold=hold.y_limits if same and hold else None,
-            zoom=view.y_limits,
-        ),
-        x_scale,
-        y_scale,
-    )
+    return fit_axes(figure, np.concatenate(xs), np.concatenate(ys), view, hold)
 
 
-def _bands(canvas: Canvas, frame: Frame, curves: list[_Curve], palette: Palette) -> None:
+def _draw_lines(canvas: Canvas, frame: Frame, curves: list[_Curve]) -> None:
+    """All lines, later ones on top. Neighbours go down together: with hundreds of lines calls would cost more than dots."""
+    layer = canvas.dots(frame.box)
+    gap = np.array([np.nan])
+    for dashed, together in groupby(curves, key=lambda curve: curve.line.dashed):
+        lines = list(together)
+        x = frame.dots_x(np.concatenate([part for c in lines for part in (c.x[: c.shown], gap)]))
+        y = frame.dots_y(np.concatenate([part for c in lines for part in (c.y[: c.shown], gap)]))
+        colour = np.repeat(np.array([c.colour for c in lines], np.int32), [c.shown + 1 for c in lines])
+        if max(c.shown for c in lines) > CROWDED * 2 * frame.width:
+            x, y, at = thinned(x, y)
+            colour = colour[at]
+        layer.polyline(x, y, colour, thin=dashed)
+    canvas.stamp(layer)
+
+
+def _bands(canvas: Canvas, frame: Frame, curves: list[_Curve]) -> None:
     """Every other dot between the bounds, in the faintest colour of the line."""
     layer = canvas.dots(frame.box)
     for curve in curves:
@@ -147,7 +163,7 @@ def _bands(canvas: Canvas, frame: Frame, curves: list[_Curve], palette: Palette)
         inside = (heights[:, None] >= top) & (heights[:, None] <= bottom)
         inside &= (heights[:, None] + 2 * columns[None]) % 4 == 0
         dot_y, dot_x = np.nonzero(inside)
-        layer.points(columns[dot_x], heights[dot_y], palette.shadow(curve.hue))
+        layer.points(columns[dot_x], heights[dot_y], curve.shadow)
     canvas.stamp(layer)
 
 
@@ -168,21 +184,46 @@ def _between(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
     return np.where((at >= x[0] - 0.5) & (at <= x[-1] + 0.5), value, np.nan)
 
 
-def _end_labels(
-    canvas: Canvas, frame: Frame, curves: list[_Curve], drawable: list[np.ndarray], width: int, palette: Palette
-) -> None:
+def _set_run_marks(canvas: Canvas, frame: Frame, curves: list[_Curve], palette: Palette) -> None:
+    """The mark of its run on every curve now and then, those of different runs at different places."""
+    for curve in curves:
+        if curve.run < 0:
+            continue
+        columns = np.arange(frame.left + 2 + 4 * curve.run, frame.left + frame.width, MARKS_APART)
+        x, y = frame.dots_x(curve.x[: curve.shown]), frame.dots_y(curve.y[: curve.shown])
+        for column, height in zip(columns.tolist(), _between(x, y, 2 * columns + 0.5).tolist(), strict=True):
+            if 4 * frame.top <= height < 4 * (frame.top + frame.height):
+                canvas.text(column, int(height) // 4, run_mark(curve.run, palette), curve.colour)
+
+
+def _end_labels(figure: Curves, curves: list[_Curve], room: int, palette: Palette) -> list[tuple[_Curve, str]]:
+    """Which curves are named at their ends, and how; where not all have room, each hue is named once."""
+    shown = {c.index: c for c in curves if c.line.label and not c.line.unnamed and c.usable[: c.shown].any()}
+    labelled = [shown[i] for i in named(figure, list(shown))]
+    if len(labelled) > room:
+        labelled = list({c.hue: c for c in reversed(labelled)}.values())[::-1]
+    return [(c, f"{run_mark(c.run, palette)} {c.line.label}".lstrip()) for c in labelled]
+
+
+def _set_end_labels(canvas: Canvas, frame: Frame, labels: list[tuple[_Curve, str]], width: int) -> None:
     """Names at the height of the lines' ends, apart from each other and from the axes."""
-    named = [
-        (c, np.flatnonzero(ok))
-        for c, ok in zip(curves, drawable, strict=True)
-        if ok.any() and c.line.label and not c.line.unnamed
-    ]
+    first, last = frame.top, frame.top + frame.height - 1
     wanted: list[float] = []
-    for curve, ok in named:
-        dot = float(frame.dots_y(curve.y[ok[-1]]))
-        wanted.append(min(max((dot - 1.5) / 4, frame.top), frame.top + frame.height - 1))
-    for (curve, _), row in zip(named, spread(wanted, frame.top, frame.top + frame.height - 1), strict=True):
-        canvas.text(frame.box.right + 1, row, shorten(curve.line.label, width), palette.series(curve.hue))
+    for curve, _ in labels:
+        newest = curve.y[np.flatnonzero(curve.usable[: curve.shown])[-1]]
+        wanted.append(min(max((float(frame.dots_y(newest)) - 1.5) / 4, first), last))
+    for (curve, text), row in zip(labels, spread(wanted, first, last), strict=True):
+        canvas.text(frame.box.right + 1, row, shorten(text, width), curve.colour)
+
+
+def _name_series(header: Header, curves: list[_Curve], palette: Palette) -> None:
+    """The names of the lines in the header; of lines of several runs that share a colour the first one's."""
+    seen: set[int] = set()
+    for curve in curves:
+        if curve.line.label and not curve.line.unnamed and not (curve.run >= 0 and curve.hue in seen):
+            mark = "╌" if curve.line.dashed and not palette.ascii else "-" if palette.ascii else "━"
+            header.add((f"{mark} {shorten(curve.line.label, 14)}", curve.colour))
+        seen.add(curve.hue)
 
 
 def _cursor(canvas: Canvas, frame: Frame, curves: list[_Curve], view: View, palette: Palette) -> None:

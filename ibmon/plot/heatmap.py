@@ -1,216 +1,210 @@
-"""Matrices and pictures in half blocks: two rows of values a row of cells."""
+"""Matrices in cells, with their labels, their colour bar and their values where there is room for them."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ibmon.figures.table import pictures
-from ibmon.figures.view import number
+from ibmon.figures.view import number, short_labels, shown_columns
 
-from .axes import EMPTY, Chart, Header, blank_frame, message
+from .areas import paint, scaled, shrunk, value_range
+from .axes import EMPTY, Chart, Header, message
 from .canvas import Box, Canvas, shorten
+from .colourbar import draw_bar
+from .palette import legible
 from .scales import Frame, forward
+from .tables import numeric
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ibmon.figures.figure import Heatmap, Image, View
+    from ibmon.figures.figure import Heatmap, View
 
     from .palette import Palette
 
-_SHADES = " ░▒▓█"
-_ASCII_SHADES = " .:-=+*#%@"
+MOST_WRITTEN = 20
+"""Rows and columns up to which values are written into the cells."""
 
 
-def value_range(values: np.ndarray, limits: tuple[float | None, float | None]) -> tuple[float, float] | None:
-    """The values that the ends of the colour bar stand for; None where nothing is finite."""
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return None
-    low = float(finite.min()) if limits[0] is None else float(limits[0])
-    high = float(finite.max()) if limits[1] is None else float(limits[1])
-    return (low, high) if high > low else (low - 0.5, low + 0.5)
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """Where a matrix of ``rows`` × ``columns`` lies: each drawn value takes ``high`` half rows and ``wide`` columns of cells."""
 
+    box: Box
+    rows: int
+    columns: int
+    drawn_rows: int
+    drawn_columns: int
+    high: int
+    wide: int
 
-def scaled(values: np.ndarray, span: tuple[float, float]) -> np.ndarray:
-    """From 0 to 1 between the limits; NaN stays NaN."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        half = np.clip((values / 2 - span[0] / 2) / (span[1] / 2 - span[0] / 2), 0.0, 1.0)
-    return np.where(np.isfinite(values), half, np.nan)
+    def row(self, i: float) -> int:
+        """The row of cells at the middle of row ``i`` of the matrix."""
+        return min(self.box.top + int((i + 0.5) * self.drawn_rows / self.rows * self.high / 2), self.box.bottom - 1)
 
-
-def shrunk(values: np.ndarray, most_rows: int, most_columns: int) -> np.ndarray:
-    """Means over neighbouring values so that no more rows and columns are left than there is room for."""
-    for axis, most in ((0, most_rows), (1, most_columns)):
-        count = values.shape[axis]
-        if count > most:
-            edges = np.arange(most) * count // most
-            finite = np.isfinite(values)
-            total = np.add.reduceat(np.where(finite, values, 0.0), edges, axis=axis)
-            kept = np.add.reduceat(finite.astype(np.float64), edges, axis=axis)
-            values = np.where(kept > 0, total / np.maximum(kept, 1.0), np.nan)
-    return values
-
-
-def paint(canvas: Canvas, box: Box, part: np.ndarray, ramp: np.ndarray, palette: Palette) -> None:
-    """Fills ``box`` with values from 0 to 1, ``(2 × box.height, box.width)``; NaN stays empty."""
-    at = (slice(box.top, box.bottom), slice(box.left, box.right))
-    if palette.depth in ("16", "none") or palette.ascii:
-        pair = np.stack([part[0::2], part[1::2]])
-        known = np.isfinite(pair)
-        cell = np.where(known, pair, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-        if palette.ascii and palette.depth in ("true", "256"):
-            colour = ramp[np.rint(cell * (len(ramp) - 1)).astype(np.intp)]
-            canvas.bg[at] = np.where(known.any(axis=0), colour, -1)
-            return
-        shades = "0123456789" if palette.depth == "none" else _ASCII_SHADES if palette.ascii else _SHADES
-        table = np.array([ord(c) for c in shades], np.uint32)
-        level = np.minimum((cell * len(shades)).astype(np.intp), len(shades) - 1)
-        canvas.ch[at] = np.where(known.any(axis=0), table[level], ord(" "))
-        canvas.fg[at] = palette.role("text")
-        return
-    colour = np.where(np.isfinite(part), ramp[np.rint(np.nan_to_num(part) * (len(ramp) - 1)).astype(np.intp)], -1).astype(
-        np.int32
-    )
-    upper, lower = colour[0::2], colour[1::2]
-    same, top_empty, low_empty = upper == lower, upper < 0, lower < 0
-    canvas.ch[at] = np.where(same, ord(" "), np.where(top_empty, ord("▄"), ord("▀")))
-    canvas.fg[at] = np.where(same, -1, np.where(top_empty, lower, upper))
-    canvas.bg[at] = np.where(same, upper, np.where(top_empty | low_empty, -1, lower))
+    def middle(self, k: int) -> float:
+        """The middle of column ``k`` of the matrix, in columns of cells."""
+        return self.box.left + (k + 0.5) * self.drawn_columns * self.wide / self.columns
 
 
 def draw_heatmap(figure: Heatmap, columns: int, rows: int, view: View, palette: Palette, hold: Frame | None = None) -> Chart:
     """A matrix with its labels and a colour bar, each value a whole number of cells wide and high."""
     values = forward(np.atleast_2d(figure.values), "linear")
-    span = value_range(values, figure.limits)
+    centre = figure.centre if figure.centre is not None and math.isfinite(figure.centre) else None
+    span = value_range(values, figure.limits, centre)
     if span is None or values.ndim != 2:
         return message(EMPTY, columns, rows, palette)
+    shown = shown_columns(figure, view)
     canvas = Canvas(columns, rows, ascii_only=palette.ascii)
     text = palette.role("text")
 
-    bar_labels = [number(v, 3) for v in (span[1], (span[0] + span[1]) / 2, span[0])]
-    bar = max(len(label) for label in bar_labels) + 4 if columns >= 30 else 0
+    middle = sum(span) / 2 if centre is None else centre
+    labels = [(1.0, number(span[1], 3)), (0.5, number(middle, 3)), (0.0, number(span[0], 3))]
+    bar = max(len(label) for _, label in labels) + 4 if columns >= 30 else 0
     names = [shorten(label, min(14, columns // 4)) for label in figure.row_labels] or [str(i) for i in range(values.shape[0])]
-    left = max((len(name) for name in names), default=0) + 1
-    top, below = 1, 1
-    room = Box(left, top, max(1, columns - left - bar), max(1, rows - top - below))
-    small = shrunk(values, 2 * room.height, room.width)
-    box, high, wide = _fitted(small, room, halves=palette.depth in ("true", "256") and not palette.ascii)
-    part = np.repeat(np.repeat(scaled(small, span), high, axis=0), wide, axis=1)
-    if len(part) % 2:
-        part = np.vstack([part, np.full((1, part.shape[1]), np.nan)])
-    paint(canvas, box, part, palette.heat(), palette)
-
-    used = -1
-    for i, name in enumerate(names[: values.shape[0]]):
-        row = box.top + int((i + 0.5) * len(small) / values.shape[0] * high / 2)
-        if row > used and row < box.bottom:
-            canvas.text(left - 1 - len(name), row, name, text)
-            used = row
-    _column_labels(canvas, figure, box, values.shape[1], small.shape[1] * wide, text)
+    left = max(len(name) for name in names) + 1
+    room = Box(left, 1, max(1, columns - left - bar), max(1, rows - 2))
+    halves = not palette.coarse and not palette.ascii
+    most_rows = 2 * room.height if halves else room.height
+    small = shrunk(np.where(np.arange(values.shape[1]) < shown, values, np.nan), most_rows, room.width)
+    grid = _fitted(values.shape, small.shape, room, halves=halves)
+    part = scaled(small, span, centre)
+    ramp = palette.heat() if centre is None else palette.diverging()
+    written = _written(values, shown, grid)
+    if not written or palette.depth != "none":
+        paint(canvas, grid.box, _enlarged(part, grid), ramp, palette, centred=centre is not None)
+    cursor = view.cursor
+    if cursor is not None and not (0 <= cursor[0] < grid.rows and 0 <= cursor[1] < grid.columns):
+        cursor = None
+    if written:
+        _write(canvas, grid, written, part, ramp, palette)
+    if cursor is not None:
+        _mark(canvas, grid, cursor, written, palette)
+    _label_rows(canvas, grid, names, None if cursor is None else cursor[0], palette)
+    _label_columns(canvas, grid, figure.column_labels, None if cursor is None else cursor[1], palette)
     if bar:
-        _bar(canvas, Box(box.right + 1, box.top, 2, box.height), bar_labels, palette)
-    header = Header()
-    header.add((shorten(figure.value_label, columns // 2), text))
-    label = figure.y.label if not figure.x.label else f"{figure.y.label} × {figure.x.label}" if figure.y.label else figure.x.label
-    label = shorten(label, columns)
-    canvas.text(min(box.left, columns - len(label)), 0, label, text)
-    header.draw(canvas, min(box.left, columns - len(label)) + len(label) + 2)
-    frame = Frame(
-        (-0.5, values.shape[1] - 0.5), (values.shape[0] - 0.5, -0.5), "linear", "linear", box.left, box.top, box.width, box.height
-    )
-    _mark(canvas, box, view, values.shape, (len(small) * high / 2, small.shape[1] * wide), palette)
-    return Chart(canvas.grid(), frame)
+        draw_bar(canvas, grid.box, labels, ramp, palette, centred=centre is not None)
+
+    header = Header(corner=(shorten(figure.value_label, columns // 2), text))
+    if small.shape != values.shape:
+        header.add((f"mean of {_ratio(values, small, 0)}×{_ratio(values, small, 1)}", text))
+    label = shorten(" × ".join(name for name in (figure.y.label, figure.x.label) if name), columns)
+    start = min(grid.box.left, columns - len(label))
+    canvas.text(start, 0, label, text)
+    header.draw(canvas, start + len(label) + 2)
+    return Chart(canvas.grid(), _frame(grid))
 
 
-def _fitted(values: np.ndarray, room: Box, *, halves: bool) -> tuple[Box, int, int]:
-    """Where the matrix goes, and how many half rows and columns each of its values takes."""
-    high = max(1, 2 * room.height // values.shape[0])
-    wide = max(1, room.width // values.shape[1])
+def _frame(grid: _Grid) -> Frame:
+    box, x_limits, y_limits = grid.box, (-0.5, grid.columns - 0.5), (grid.rows - 0.5, -0.5)
+    return Frame(x_limits, y_limits, "linear", "linear", box.left, box.top, box.width, box.height)
+
+
+def _ratio(values: np.ndarray, small: np.ndarray, axis: int) -> str:
+    return number(round(values.shape[axis] / small.shape[axis], 1))
+
+
+def _fitted(shape: Sequence[int], drawn: Sequence[int], room: Box, *, halves: bool) -> _Grid:
+    """Where the matrix goes, and how many half rows and columns each drawn value takes."""
+    high = max(1, 2 * room.height // drawn[0])
+    wide = max(1, room.width // drawn[1])
     high, wide = min(high, 2 * wide), min(wide, 4 * high)
-    if not halves and high > 1:
+    if not halves:
         high -= high % 2
-    height = -(-values.shape[0] * high // 2)
-    return Box(room.left, room.top, values.shape[1] * wide, min(height, room.height)), high, wide
+    height = min(-(-drawn[0] * high // 2), room.height)
+    return _Grid(Box(room.left, room.top, drawn[1] * wide, height), shape[0], shape[1], drawn[0], drawn[1], high, wide)
 
 
-def _column_labels(canvas: Canvas, figure: Heatmap, box: Box, count: int, width: int, colour: int) -> None:
-    free = box.left
-    for i in range(count):
-        name = figure.column_labels[i] if i < len(figure.column_labels) else str(i)
-        name = shorten(name, max(3, width // count - 1))
-        start = box.left + int((i + 0.5) * width / count - len(name) / 2 + 0.25)
-        if start >= free and start + len(name) <= box.right + 1 and (figure.column_labels or _round(i, count, width)):
-            canvas.text(start, box.bottom, name, colour)
-            free = start + len(name) + 1
+def _enlarged(part: np.ndarray, grid: _Grid) -> np.ndarray:
+    large = np.repeat(np.repeat(part, grid.high, axis=0), grid.wide, axis=1)
+    return np.vstack([large, np.full((1, large.shape[1]), np.nan)]) if len(large) % 2 else large
 
 
-def _round(i: int, count: int, width: int) -> bool:
-    """Whether the number of a column is one to be shown: every one, or every 2, 5, 10, ... of them."""
-    stride = next((s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if s * width >= 5 * count), 5000)
-    return i % stride == 0
+def _written(values: np.ndarray, shown: int, grid: _Grid) -> list[list[str]]:
+    """The values of the columns that are shown in one format, where every cell has room for its own; else nothing."""
+    if max(values.shape) > MOST_WRITTEN or values.shape != (grid.drawn_rows, grid.drawn_columns) or grid.high < 2:
+        return []
+    finite = values[np.isfinite(values)]
+    largest = float(np.abs(finite).max()) if finite.size else 0.0
+    if not finite.size or largest >= 1e6:
+        return []
+    whole = bool((finite == np.rint(finite)).all())
+    decimals = 0 if whole or largest >= 100 else 1 if largest >= 10 else 2
+    texts = [[f"{v:.{decimals}f}" if math.isfinite(v) else "" for v in row] for row in values.tolist()]
+    if max(len(text) for row in texts for text in row) >= grid.wide:
+        return []
+    return [[text if k < shown else "" for k, text in enumerate(row)] for row in texts]
 
 
-def _bar(canvas: Canvas, box: Box, labels: list[str], palette: Palette) -> None:
-    part = np.repeat(np.linspace(1.0, 0.0, 2 * box.height)[:, None], box.width, axis=1)
-    paint(canvas, box, part, palette.heat(), palette)
-    places = (box.top, box.top + (box.height - 1) // 2, box.bottom - 1)
-    for k, (row, label) in enumerate(zip(places, labels, strict=True)):
-        if k in (0, 2) or box.height >= 7:
-            canvas.text(box.right + 1, row, label, palette.role("text"))
+def _write(canvas: Canvas, grid: _Grid, written: list[list[str]], part: np.ndarray, ramp: np.ndarray, palette: Palette) -> None:
+    """The values in the middle of their cells, black or white on their colour."""
+    grounds = ramp[np.rint(np.nan_to_num(part) * (len(ramp) - 1)).astype(np.intp)]
+    colours = np.full(part.shape, palette.role("strong")) if palette.coarse else legible(grounds)
+    for i, texts in enumerate(written):
+        for k, text in enumerate(texts):
+            apart = text.center(min(len(text) + 2, grid.wide)) if palette.coarse and text else text
+            _write_one(canvas, grid, i, k, apart, int(colours[i, k]), None)
 
 
-def _mark(canvas: Canvas, box: Box, view: View, shape: tuple[int, ...], drawn: tuple[float, float], palette: Palette) -> None:
-    """Marks the (row, column) under the cursor."""
-    if view.cursor is None or not (0 <= view.cursor[0] < shape[0] and 0 <= view.cursor[1] < shape[1]):
+def _write_one(canvas: Canvas, grid: _Grid, i: int, k: int, text: str, colour: int, ground: int | None) -> None:
+    start = grid.box.left + k * grid.wide + (grid.wide - len(text)) // 2
+    canvas.text(start, grid.row(i), text, colour, ground, bold=ground is not None)
+
+
+def _mark(canvas: Canvas, grid: _Grid, cursor: tuple[int, int], written: list[list[str]], palette: Palette) -> None:
+    """Marks the cell under the cursor: its value, where it is written, else a dot."""
+    i, k = cursor
+    colours = palette.role("ground"), palette.role("strong")
+    text = written[i][k] if written else ""
+    if text and palette.depth != "none":
+        _write_one(canvas, grid, i, k, text, *colours)
         return
-    row = min(box.top + int((view.cursor[0] + 0.5) * drawn[0] / shape[0]), box.bottom - 1)
-    column = min(box.left + int((view.cursor[1] + 0.5) * drawn[1] / shape[1]), box.right - 1)
-    canvas.text(column, row, "◉" if not palette.ascii else "@", palette.role("ground"), palette.role("strong"), bold=True)
+    column = grid.box.left + k * grid.wide if text else min(int(grid.middle(k)), grid.box.right - 1)
+    canvas.text(column, grid.row(i), "@" if palette.ascii else "◉", *colours, bold=True)
 
 
-def draw_image(figure: Image, columns: int, rows: int, view: View, palette: Palette, hold: Frame | None = None) -> Chart:
-    """One picture, or several beside each other, as grey half blocks with their labels beneath."""
-    values = forward(pictures(figure), "linear")
-    if values.ndim != 3 or not values.size or (span := value_range(values, figure.limits)) is None:
-        return message(EMPTY, columns, rows, palette)
-    canvas = Canvas(columns, rows, ascii_only=palette.ascii)
-    labelled = 1 if any(figure.labels) else 0
-    across, down, high, wide = _montage(values.shape, columns, rows, labelled)
-    for k in range(min(len(values), across * down)):
-        left, top = k % across * (wide + 1), k // across * (high + labelled)
-        part = scaled(_resized(values[k], 2 * high, wide), span)
-        paint(canvas, Box(left, top, wide, high), part, palette.greys(), palette)
-        if labelled and k < len(figure.labels):
-            canvas.text(left, top + high, shorten(figure.labels[k], wide), palette.role("text"))
-    return Chart(canvas.grid(), blank_frame(columns, rows))
+def _label_rows(canvas: Canvas, grid: _Grid, names: list[str], marked: int | None, palette: Palette) -> None:
+    """Names beside the rows: all of them, or some at even steps; the marked one in any case."""
+    each = grid.high * grid.drawn_rows / 2 / grid.rows
+    stride = 1 if each >= 1 else _stride(each, 2)
+    free = np.ones(canvas.rows, np.bool_)
+    for i in _order(names[: grid.rows], stride, marked):
+        row = grid.row(i)
+        if i < len(names) and free[row]:
+            strong = i == marked
+            canvas.text(
+                grid.box.left - 1 - len(names[i]), row, names[i], palette.role("strong" if strong else "text"), bold=strong
+            )
+            free[row] = False
 
 
-def _montage(shape: Sequence[int], columns: int, rows: int, labelled: int) -> tuple[int, int, int, int]:
-    """How many pictures go beside and below each other, and their height and width in cells."""
-    count, height, width = shape
-    best = (1, 1, max(1, rows - labelled), max(1, columns), 0)
-    for across in range(1, count + 1):
-        down = math.ceil(count / across)
-        wide, high = (columns + 1) // across - 1, rows // down - labelled
-        if wide < 1 or high < 1:
-            continue
-        scale = min(wide / width, 2 * high / height)
-        wide, high = max(1, int(width * scale)), max(1, math.ceil(height * scale / 2))
-        high = min(high, rows // down - labelled)
-        if wide * high > best[4]:
-            best = (across, down, high, wide, wide * high)
-    if best[4] == 0:  # more pictures than cells: as many as go
-        across = max(1, min(count, (columns + 1) // 5))
-        return across, max(1, rows // (2 + labelled)), min(2, max(1, rows - labelled)), max(1, min(4, columns))
-    return best[:4]
+def _label_columns(canvas: Canvas, grid: _Grid, given: tuple[str, ...], marked: int | None, palette: Palette) -> None:
+    """Names beneath the columns, as those of rows; words in short where they have no room."""
+    each = grid.wide * grid.drawn_columns / grid.columns
+    names = [given[k] if k < len(given) else str(k) for k in range(grid.columns)]
+    if max(len(name) for name in names) >= each and not all(numeric(name) for name in names):
+        names = [shorten(name, max(3, int(each) - 1)) for name in short_labels(names, max(2, int(each) - 1))]
+    stride = _stride(each, max(len(name) for name in names) + 1)
+    free = np.ones(canvas.columns + 2, np.bool_)
+    for k in _order(names, stride, marked):
+        name, strong = names[k], k == marked
+        last = min(grid.box.right + 1, canvas.columns) - len(name)
+        start = max(0, min(int(grid.middle(k) - len(name) / 2 + 0.25), last))
+        if free[start : start + len(name) + 2].all():
+            canvas.text(start, grid.box.bottom, name, palette.role("strong" if strong else "text"), bold=strong)
+            free[start + 1 : start + len(name) + 1] = False
 
 
-def _resized(values: np.ndarray, height: int, width: int) -> np.ndarray:
-    small = shrunk(values, height, width)
-    rows = np.arange(height) * small.shape[0] // height
-    columns = np.arange(width) * small.shape[1] // width
-    return small[rows][:, columns]
+def _stride(each: float, wanted: float) -> int:
+    """Every 1st, 2nd, 5th, 10th, ... of labels that are ``each`` cells apart, so that one has the room wanted."""
+    return next((s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if s * each >= wanted), 5000)
+
+
+def _order(names: Sequence[str], stride: int, marked: int | None) -> list[int]:
+    """Which are to be shown, at round numbers where they count; the marked one first, so that it has its place."""
+    start = next((i for i, name in enumerate(names[:stride]) if name.isdecimal() and int(name) % stride == 0), 0)
+    indices = range(start, len(names), stride)
+    return list(indices) if marked is None else [marked, *(i for i in indices if i != marked)]

@@ -125,6 +125,10 @@ class Frame:
         """Positions in dots (four a cell) from the upper edge of the chart, NaN where the scale has none."""
         return 4 * self.top + (1 - _place(y, self.y_limits, self.y_scale)) * (4 * self.height - 1)
 
+    def part_y(self, y: np.ndarray) -> np.ndarray:
+        """Heights from 0 at the lower end of the y axis to 1 at its upper end, NaN where the scale has none."""
+        return _place(y, self.y_limits, self.y_scale)
+
     def cell(self, x: float, y: float) -> tuple[int, int] | None:
         """Column and row of the cell that shows a point; None outside the plot area."""
         column, row = self.column(x), self.row(y)

@@ -34,25 +34,28 @@ def numeric(text: str) -> bool:
 
 
 def draw_table(figure: Table, columns: int, rows: int, view: View, palette: Palette, hold: Frame | None = None) -> Chart:
-    """Aligned columns; rows that have no room are counted in the last line."""
+    """Aligned columns; where not all rows have room those around the cursor, and the last line says which."""
     if not figure.columns or not figure.rows:
         return message(EMPTY, columns, rows, palette)
     canvas = Canvas(columns, rows, ascii_only=palette.ascii)
     cells = tuple(tuple(clean(c, palette.ascii) for c in row) for row in figure.rows)
     names = tuple(clean(c, palette.ascii) for c in figure.columns)
-    room = rows - 1
-    kept = cells if len(cells) <= room else cells[: max(room - 1, 0)]
-    wide = widths(names, kept, columns)
-    right = [all(numeric(row[k]) for row in kept if k < len(row) and row[k]) for k in range(len(names))]
+    room = rows - 1 if len(cells) < rows else rows - 2
+    at = view.cursor[0] if view.cursor is not None else 0
+    first = max(0, min(at - room // 2, len(cells) - room))
+    kept = cells[first : first + room]
+    wide = widths(names, cells, columns)
+    right = [all(numeric(row[k]) for row in cells if k < len(row) and row[k]) for k in range(len(names))]
     column = 0
     for k, name in enumerate(names):
         for r, cell in enumerate((name, *(row[k] if k < len(row) else "" for row in kept))):
             short = shorten(cell, wide[k])
             start = column + (wide[k] - len(short) if right[k] else 0)
-            marked = r > 0 and view.cursor is not None and view.cursor[0] == r - 1
+            marked = r > 0 and view.cursor is not None and view.cursor[0] == first + r - 1
             colour = palette.role("strong" if r == 0 or marked else "text")
             canvas.text(start, r, short, colour, bold=r == 0 or marked)
         column += wide[k] + 2
     if len(kept) < len(cells):
-        canvas.text(0, rows - 1, shorten(f"… {len(cells) - len(kept)} more", columns), palette.role("reference"))
+        note = f"{first + 1}–{first + len(kept)} of {len(cells)}"
+        canvas.text(0, rows - 1, shorten(note, columns), palette.role("reference"))
     return Chart(canvas.grid(), blank_frame(columns, rows))

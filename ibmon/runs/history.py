@@ -177,7 +177,9 @@ class HistoryReader:
         self._jobs: list[str] = []
         self._options: dict[str, dict[str, Any]] = {}
         self._captured: dict[int, Numbers] = {}
+        self._unreadable: set[Path] = set()
         self._both = 0
+        self._steps: dict[Path, int] = {}
         self.keys = Keys()
         """The (segment, seq, job) that have been logged."""
         self._lists: dict[str, list[Any]] = {n: [] for n in ("segments", "notices", "dropped", "failures", "disabled")}
@@ -189,27 +191,41 @@ class HistoryReader:
     def poll(self, budget: float | None = None) -> bool:
         """Read what is new, for at most ``budget`` seconds. True when there was something."""
         stop = None if budget is None else time.monotonic() + budget
+        roles = [
+            [self._readers.setdefault(path, LogReader(path)) for path in self.directory.logs(role)]
+            for role in ("trainer", "analyst")
+        ]
         fresh = False
-        for path in (*self.directory.logs("trainer"), *self.directory.logs("analyst")):
-            reader = self._readers.setdefault(path, LogReader(path))
-            while reader.behind:
-                before = reader.offset
-                for record in reader.read(256 * 1024):
-                    self._take(record)
-                fresh = True
-                if reader.offset == before:
-                    break
-                if stop is not None and time.monotonic() > stop:
-                    self._history = None
-                    return True
+        unreadable = self._unreadable
+        unreadable.clear()
+        while True:
+            waiting = [next((r for r in readers if r.behind and r.path not in unreadable), None) for readers in roles]
+            for reader in waiting:
+                if reader is not None and not self._read(reader):
+                    unreadable.add(reader.path)
+            fresh = fresh or any(reader is not None and reader.path not in unreadable for reader in waiting)
+            if not any(waiting) or (stop is not None and time.monotonic() > stop):
+                break
         if fresh:
             self._history = None
         return fresh
 
+    def _read(self, reader: LogReader) -> bool:
+        """Take in a piece of a log: those of trainer and analyst by turns, so that both are known up to about one step."""
+        before = reader.offset
+        for record in reader.read(256 * 1024):
+            self._take(record, reader.path)
+        return reader.offset > before
+
     @property
     def complete(self) -> bool:
         """Whether everything written so far has been read."""
-        return not any(reader.behind for reader in self._readers.values())
+        return not any(reader.behind and reader.path not in self._unreadable for reader in self._readers.values())
+
+    @property
+    def offset(self) -> int:
+        """Bytes of the logs that have been read."""
+        return sum(reader.offset for reader in self._readers.values())
 
     def history(self) -> History:
         """What has been read so far, as an immutable view."""
@@ -236,7 +252,9 @@ class HistoryReader:
             if builder.size:
                 yield _series(key, builder)
 
-    def _take(self, record: AnyRecord) -> None:
+    def _take(self, record: AnyRecord, path: Path) -> None:
+        if isinstance(record, Progress | Captured | Result):
+            self._steps[path] = record.step
         match record:
             case Result():
                 self._take_result(record)
@@ -254,7 +272,8 @@ class HistoryReader:
             case Dropped():
                 self._lists["dropped"].append(_safe(record, "reason"))
             case Notice():
-                self._lists["notices"].append(_safe(record, "text", "source", "level"))
+                notice = _safe(record, "text", "source", "level")
+                self._lists["notices"].append(msgspec.structs.replace(notice, step=self._steps.get(path)))
             case Disabled():
                 self._lists["disabled"].append(_safe(record, "job", "reason", "source"))
             case Segment():

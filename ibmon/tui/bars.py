@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.segment import Segment
 
 from .keys import SCREENS, Key, offered
+from .marks import moments
 from .rows import Row, Rows, spread, width_of
 
 if TYPE_CHECKING:
@@ -84,7 +85,9 @@ class StatusBar(Rows):
         name = _Item(self._run_name, "strong", 0, bold=True)
         if frame is None:
             return [name, _Item("◐ opening", "warn", 1)] if self._run_name else [_Item("no run is open", "dim", 0)]
-        items = [name, *self._state(frame, now)]
+        items = [name, *self._compared(frame), *self._state(frame, now)]
+        if frame.loading:
+            items.append(_Item(f"reading {frame.loading}", "warn", 2))
         progress = frame.history.progress
         if progress is not None:
             items.append(_Item(short_number(progress.step), "text", 5, "step "))
@@ -107,6 +110,14 @@ class StatusBar(Rows):
         if self._read_only:
             items.append(_Item("read only", "dim", 9))
         return items
+
+    def _compared(self, frame: Frame) -> list[_Item]:
+        if not frame.contenders:
+            return []
+        from ibmon.figures.view import RUN_MARKS
+
+        names = "  ".join(f"{mark} {name}" for mark, name in zip(RUN_MARKS, frame.contenders, strict=False))
+        return [_Item(names, "text", 2, "shows ")]
 
     def _state(self, frame: Frame, now: float) -> list[_Item]:
         status = frame.status
@@ -141,7 +152,7 @@ class TabBar(Rows):
             row: Row = [self.piece(" ", self.look.style())]
             for tab in self._tabs:
                 name = tab if tab == self._active else tab[:cut]
-                number = _number(tab, self._tabs)
+                number = _number(tab)
                 if tab == self._active:
                     row.append(
                         self.piece(
@@ -158,11 +169,9 @@ class TabBar(Rows):
         return [spread(row, hint, width, self.look.style())]
 
 
-def _number(tab: str, tabs: Sequence[str]) -> str:
-    if tab in SCREENS:
-        return str(SCREENS.index(tab) + 1)
-    others = [t for t in tabs if t not in SCREENS]
-    return "9" if others and others[0] == tab else ""
+def _number(tab: str) -> str:
+    """The key of a screen: those without a number of their own share the last one, which goes round them."""
+    return str(SCREENS.index(tab) + 1) if tab in SCREENS else "9"
 
 
 class Scrubber(Rows):
@@ -185,6 +194,8 @@ class Scrubber(Rows):
         position = timeline.position()
         over = timeline.newest is not None and timeline.newest.status.over
         word, glyph = ("‖ HELD", "‖") if timeline.held else ("■ END", "■") if over else ("● LIVE", "▶")
+        if timeline.playing:
+            word, glyph = f"▶ {timeline.speed}×", "▶"
         role: Role = "accent" if timeline.held else "dim" if over else "good"
         left: Row = [
             self.piece(f" {glyph} ", style(role, bold=True)),
@@ -213,8 +224,10 @@ class Scrubber(Rows):
             return [self.piece("─" * room, style("border"))]
         at = round(position / (count - 1) * (room - 1))
         cells = [("━", "accent") if k <= at else ("─", "border") for k in range(room)]
-        for index, glyph, role in self._marks(frame):
-            cells[round(index / (count - 1) * (room - 1))] = (glyph, role)
+        assert frame.steps is not None
+        for moment in moments(frame):
+            index = min(int(frame.steps.searchsorted(moment.step)), count - 1)
+            cells[round(index / (count - 1) * (room - 1))] = (moment.glyph, moment.role)
         if timeline.held:
             cells[at] = ("●", "strong")
         row: Row = []
@@ -225,28 +238,6 @@ class Scrubber(Rows):
             else:
                 row.append(piece)
         return row
-
-    def _marks(self, frame: Frame) -> list[tuple[int, str, Role]]:
-        """Dropped snapshots, and what analyses mark on the axis of training (a change of phase)."""
-        from ibmon.figures.figure import Curves
-
-        steps = frame.steps
-        if steps is None or not len(steps):
-            return []
-        marks: list[tuple[int, str, Role]] = [
-            (min(int(steps.searchsorted(d.step)), len(steps) - 1), "╌", "warn") for d in frame.history.dropped[-200:]
-        ]
-        for figure in frame.figures:
-            line = figure.lines[0] if isinstance(figure, Curves) and figure.lines else None
-            if not isinstance(figure, Curves) or line is None or line.step is None or not len(line.step):
-                continue
-            if not figure.x.label.startswith(("epoch", "step")):
-                continue
-            for reference in figure.references:
-                if reference.axis == "x" and math.isfinite(reference.value):
-                    nearest = line.step[int(abs(line.x - reference.value).argmin())]
-                    marks.append((min(int(steps.searchsorted(nearest)), len(steps) - 1), "◆", "warn"))
-        return marks
 
 
 def _last(frame: Frame) -> str:
@@ -263,11 +254,12 @@ class KeyBar(Rows):
     def __init__(self, look: Look, *, id: str | None = None) -> None:
         super().__init__(look, id=id)
         self._screen = "overview"
-        self._read_only = self._over = False
+        self._read_only = self._over = self._inspecting = False
         self._keymap: dict[str, str] = {}
 
-    def show(self, screen: str, *, read_only: bool, over: bool, keymap: dict[str, str]) -> None:
-        self._screen, self._read_only, self._over, self._keymap = screen, read_only, over, keymap
+    def show(self, screen: str, *, read_only: bool, over: bool, inspecting: bool, keymap: dict[str, str]) -> None:
+        self._screen, self._read_only, self._over, self._inspecting = screen, read_only, over, inspecting
+        self._keymap = keymap
         self.update()
 
     def _fits(self, key: Key) -> bool:
@@ -279,7 +271,8 @@ class KeyBar(Rows):
         return not (key.id in ("snapshot", "live") and self._over and self._screen != "runs")
 
     def build(self, width: int, height: int) -> list[Row]:
-        keys = [k for k in offered(self._screen, read_only=self._read_only) if k.rank and self._fits(k)]
+        there = offered(self._screen, read_only=self._read_only, inspecting=self._inspecting)
+        keys = [k for k in there if k.rank and self._fits(k)]
         while True:
             row: Row = [self.piece(" ", self.look.style("text", on="bar"))]
             for key in keys:
@@ -292,5 +285,5 @@ class KeyBar(Rows):
         return [spread(row, [], width, self.look.style("text", on="bar"))]
 
 
-_BAR_KEYS = {"chart-next": "tab", "up": "↑↓", "step-back": ", .", "zoom-in": "+ - 0"}
+_BAR_KEYS = {"chart-next": "tab", "up": "↑↓", "step-back": ", .", "zoom-in": "+ - 0", "next-mark": "n N", "next-match": "n N"}
 """Keys that stand for several of the table in the short line."""

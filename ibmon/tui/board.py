@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual import on, work
 from textual.containers import Container
@@ -11,11 +11,13 @@ from textual.message import Message
 from textual.screen import Screen
 
 from .bars import KeyBar, Scrubber, StatusBar, TabBar
-from .feed import SLOW_PERIOD, Feed
+from .diagnostics import Diagnostics
+from .feed import SLOW_PERIOD, Contender, Feed, contenders_of, told_apart
 from .keys import SCREENS
 from .log_page import LogPage
 from .messages import Centre, Latest, Readout, Ticker, Trouble, waiting
-from .runs_page import RunsPage, scan
+from .runs_page import RunsPage
+from .scanning import scan
 from .timeline import Timeline
 
 if TYPE_CHECKING:
@@ -32,12 +34,16 @@ if TYPE_CHECKING:
     from .deck import Deck
     from .feed import Frame
     from .look import Look, Role
+    from .runs_page import Mark
+
+    Severity = Literal["information", "warning", "error"]
 
 SMALLEST = (60, 18)
 """Columns and rows below which a table of the latest values takes the place of the charts."""
 WIDE = 104
 """Columns from which on charts stand beside each other."""
 RUNS_SECONDS = 3.0
+PLAY_SECONDS = 0.2
 
 
 class Arrived(Message):
@@ -74,6 +80,7 @@ class Board(Screen[None]):
         low_bandwidth: bool = False,
         screen: str | None = None,
         keymap: Mapping[str, str] | None = None,
+        compared: Sequence[RunDirectory] = (),
     ) -> None:
         super().__init__()
         self.run, self.look, self.root = run, look, root
@@ -85,6 +92,10 @@ class Board(Screen[None]):
         self.deck: Deck | None = None
         self.reason = ""
         self.dismissed = False
+        self.diagnosing = False
+        self.contenders = contenders_of(run, compared)
+        self.player: Timer | None = None
+        self.listed = False
         self._runs_timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
@@ -100,6 +111,7 @@ class Board(Screen[None]):
         yield Readout(self.look, id="readout")
         yield Scrubber(self.look, id="scrubber")
         yield KeyBar(self.look, id="keys")
+        yield Diagnostics(self.look, id="diagnostics")
 
     def on_mount(self) -> None:
         self.status = self.query_one(StatusBar)
@@ -113,6 +125,9 @@ class Board(Screen[None]):
         self.ticker = self.query_one(Ticker)
         self.scrubber = self.query_one(Scrubber)
         self.key_bar = self.query_one(KeyBar)
+        self.diagnostics = self.query_one(Diagnostics)
+        pace = SLOW_PERIOD if self.low_bandwidth else PLAY_SECONDS
+        self.player = self.set_interval(pace, lambda: self.pass_time(pace), pause=True)
         self.set_interval(SLOW_PERIOD if self.low_bandwidth else 1.0, self.status.update)  # a silence grows by itself
         self._runs_timer = self.set_interval(RUNS_SECONDS, self.list_runs, pause=self.shown != "runs")
         if self.shown == "runs":
@@ -120,6 +135,18 @@ class Board(Screen[None]):
         self.draw()
         if self.run is not None:
             self.call_after_refresh(self.open_run, self.run)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of the run, or the list of runs, is on the screen."""
+        if self.run is None:
+            return self.listed
+        frame = self.timeline.newest
+        read = frame is not None and not frame.loading and len(frame.contenders) == len(self.contenders)
+        return read and (self.charts is None or self.charts.drawn)
+
+    def pass_time(self, seconds: float) -> None:
+        """What the clock does while a run is played; see ``Replaying``."""
 
     def open_run(self, run: RunDirectory) -> None:
         """Show a run from now on."""
@@ -134,8 +161,23 @@ class Board(Screen[None]):
             lambda reason: self._post(Unreadable(reason)),
             low_bandwidth=self.low_bandwidth,
         )
+        self.feed.compare(self.contenders)
         self.feed.start()
         self.draw()
+
+    def compare_with(self, marks: Sequence[Mark]) -> None:
+        """Lay the figures of the marked runs over each other; a single one over those of the open run."""
+        chosen = [Contender(mark.name, mark.runs) for mark in marks]
+        paths = {run.path for contender in chosen for run in contender.runs}
+        if len(chosen) == 1 and self.run is not None and self.run.path not in paths:
+            chosen.insert(0, Contender(self.run_name(), (self.run,)))
+        if len(chosen) == 1 and len(chosen[0].runs) == 1:
+            chosen = []
+        self.contenders = told_apart(chosen)
+        if chosen and (self.run is None or self.run.path not in {r.path for c in chosen for r in c.runs}):
+            self.open_run(chosen[0].runs[0])
+        elif self.feed is not None:
+            self.feed.compare(self.contenders)
 
     def _post(self, message: Message) -> None:
         """Called from the feed's thread, which may outlive the screen."""
@@ -176,6 +218,15 @@ class Board(Screen[None]):
         return tabs + seen
 
     @property
+    def list_page(self) -> RunsPage | LogPage | None:
+        """The list that the arrows move in, where one is shown."""
+        return {"runs": self.runs, "log": self.log_page}.get(self.shown)
+
+    @property
+    def inspecting(self) -> bool:
+        return self.charts is not None and self.charts.inspecting
+
+    @property
     def charts(self) -> Deck | None:
         """The charts, where they are what is shown."""
         return self.deck if self.deck is not None and self.deck.display else None
@@ -214,11 +265,12 @@ class Board(Screen[None]):
         self.tab_bar.show(self.screens(), self.shown, hint)
         self.trouble.show(newest, dismissed=self.dismissed or page in ("runs", "log"), height=self.size.height)
         self.draw_ticker()
-        self._draw_readout()
+        self.draw_readout()
         self.scrubber.display = self.run is not None and page != "runs"
         self.scrubber.show(timeline)
         over = newest is not None and newest.status.over
-        self.key_bar.show(self.shown, read_only=self.read_only, over=over, keymap=self.keymap)
+        self.key_bar.show(self.shown, read_only=self.read_only, over=over, inspecting=self.inspecting, keymap=self.keymap)
+        self.diagnostics.show(newest)
 
     def _any(self, figures: Sequence[Figure]) -> bool:
         """Whether the screen that was asked for has a figure."""
@@ -241,13 +293,13 @@ class Board(Screen[None]):
         narrow = self.charts is not None and self.shown == "overview" and self.size.width < WIDE
         self.ticker.show(self.charts.hidden() if narrow and self.charts is not None else [], self.timeline.until)
 
-    def _draw_readout(self) -> None:
+    def draw_readout(self) -> None:
         deck = self.charts
         panel = deck.current if deck is not None and deck.inspecting else None
         if panel is None:
             self.readout.show([])
             return
-        from .looking import readout
+        from .readout import readout
 
         self.readout.show(readout(panel.figure, panel.whole_view, self._epoch_at(panel)))
 
@@ -298,3 +350,8 @@ class Board(Screen[None]):
         entries = scan(self.root)
         root = str(self.root)
         self.app.call_from_thread(self.runs.show, entries, root, self.run)
+        self.listed = True
+
+    def say(self, text: str, severity: Severity = "information") -> None:
+        """A notification from another thread."""
+        self.app.call_from_thread(self.notify, text, severity=severity, markup=False, timeout=8)

@@ -12,10 +12,12 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from ibmon.figures.figure import Curves, Figure, Heatmap, Image, Plane, View
+from ibmon.figures.view import meaning
 from ibmon.plot import CellGrid, draw
 from ibmon.plot.canvas import Canvas, shorten
 
 from .cells import differing, strip
+from .diagnostics import METER
 
 if TYPE_CHECKING:
     from textual import events
@@ -38,7 +40,7 @@ class ChartPanel(Widget):
         super().__init__()
         self.look = look
         self.figure = figure
-        self.view = View(colour="series")
+        self.view = View()
         self.place = 0
         self.current = False
         self.counter = ""
@@ -48,6 +50,7 @@ class ChartPanel(Widget):
         self._until: int | None = None
         self._only: tuple[str, ...] = ()
         self._drawn_at = 0.0
+        self._drawn: tuple[object, ...] = ()
         self._later: Timer | None = None
 
     @property
@@ -67,13 +70,18 @@ class ChartPanel(Widget):
         self.redraw()
 
     def redraw(self) -> None:
-        """Draw and repaint what differs from what is on the screen; nothing while it is hidden."""
+        """Draw and repaint what differs from what is on the screen; nothing while it is hidden or the same as before."""
         self._later = None
         columns, rows = self.size
         if not self.display or columns < 3 or rows < 3:
             return
-        self._drawn_at = time.monotonic()
+        asked = (id(self.figure), self.whole_view, columns, rows, self.look, self.current, self.counter)
+        if asked == self._drawn:
+            return
+        self._drawn = asked
+        self._drawn_at = began = time.monotonic()
         old, new = self.grid, self._draw(columns, rows)
+        METER.charts.append(time.monotonic() - began)
         self.grid = new
         if old is None or old.ch.shape != new.ch.shape:
             self._strips = [None] * rows
@@ -123,7 +131,7 @@ class ChartPanel(Widget):
         view, figure = self.view, self.figure
         parts: list[str] = []
         if isinstance(figure, Plane):
-            parts.append("colour: layer, fade: epoch" if view.colour == "series" else "colour: epoch")
+            parts.append(self._colours())
         if isinstance(figure, Plane | Curves):
             parts += [
                 f"{view.x_scale} x" if view.x_scale and view.x_scale != figure.x.scale else "",
@@ -134,6 +142,21 @@ class ChartPanel(Widget):
         said = [part for part in parts if part]
         text = "   ".join([figure.note, *said] if figure.note else said)
         return shorten(text, room) if len(text) <= room or not said else shorten("   ".join(said), room)
+
+    def _colours(self) -> str:
+        """What colour means in a plane."""
+        figure = self.figure
+        colour = meaning(figure, self.view)
+        if colour == "epoch":
+            return "colour: epoch"
+        if colour == "position":
+            return f"colour: {_bare(figure.positions.label) if isinstance(figure, Plane) and figure.positions else 'position'}"
+        return f"colour: {'run' if colour == 'run' else 'layer'}, fade: epoch"
+
+    def repaint(self) -> None:
+        """Draw everything anew: colours have changed."""
+        self.grid, self._drawn = None, ()
+        self.redraw()
 
     def on_resize(self, event: events.Resize) -> None:
         self.redraw()
@@ -148,3 +171,8 @@ class ChartPanel(Widget):
         if drawn is None:
             drawn = self._strips[y] = strip(self.grid, y, self.look.colour("ground"))
         return drawn
+
+
+def _bare(label: str) -> str:
+    """A label without its unit."""
+    return label.partition(" [")[0]

@@ -114,6 +114,12 @@ class Deck(Widget):
             self._visible = names
             self.refresh(layout=True)
 
+    @property
+    def drawn(self) -> bool:
+        """Whether every chart that has room has been drawn in its size."""
+        panels = [self.panels[name] for name in self._visible]
+        return bool(panels) and all(p.grid is not None and p.grid.ch.shape == (p.size.height, p.size.width) for p in panels)
+
     def hidden(self) -> list[Figure]:
         """The figures of the screen that have no room beside the one shown."""
         return [f for f in self._figures if f.name not in self._visible] if not self.full else []
@@ -121,6 +127,13 @@ class Deck(Widget):
     def on_resize(self, event: events.Resize) -> None:
         self.settle()
         self._changed()
+
+    def wear(self, look: Look) -> None:
+        """Draw everything in other colours."""
+        self.look = look
+        for panel in self.panels.values():
+            panel.look = look
+            panel.repaint()
 
     def turn(self, by: int) -> None:
         """Make the next chart the current one."""
@@ -137,7 +150,7 @@ class Deck(Widget):
         if panel is None:
             return
         if how == "colour":
-            panel.view = looking.recoloured(panel.view)
+            panel.view = looking.recoloured(panel.view, panel.figure)
         elif how == "smooth":
             panel.view = looking.smoother(panel.view)
         elif how in ("x", "y"):

@@ -1,35 +1,74 @@
-"""The one thread that reads a run directory, and the immutable picture of it that the screen draws."""
+"""The one thread that reads run directories, and the immutable picture of them that the screen draws."""
 
 from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from .source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     import numpy as np
 
     from ibmon.figures.figure import Figure
     from ibmon.runs.directory import RunDirectory, Status
-    from ibmon.runs.history import History, HistoryReader
+    from ibmon.runs.history import History
 
 BOOT_SECONDS = 0.1
 LIVE_SECONDS = 0.05
+FIRST_PAUSE = 0.3
+"""Seconds that the first charts get to be drawn before the reading of a long run goes on: both want the same processor."""
 PERIOD = 0.5
 SLOW_PERIOD = 2.0
 WATCH_PERIOD = 0.5
 """How often the state of the processes is asked for, whatever the line's speed."""
+PAUSE = 0.4
+"""Seconds after which a long run is drawn again while it is still being read; the next times after twice as long each."""
+
+
+_NO_PAST: Mapping[str, Figure] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A run of a comparison, or several that count as one (the seeds of a group)."""
+
+    name: str
+    runs: tuple[RunDirectory, ...]
+
+
+def told_apart(contenders: Sequence[Contender]) -> tuple[Contender, ...]:
+    """Contenders with names of their own: those of one name get the ends of their ids."""
+    names = [contender.name for contender in contenders]
+    return tuple(replace(c, name=f"{c.name} {c.runs[0].id[-4:]}") if names.count(c.name) > 1 else c for c in contenders)
+
+
+def contenders_of(run: RunDirectory | None, compared: Sequence[RunDirectory]) -> tuple[Contender, ...]:
+    """A run and those it is compared with, by name; none where there is nothing to compare."""
+    given = [*([run] if run is not None else []), *compared]
+    runs = list({run.path: run for run in given}.values())
+    return told_apart([Contender(_name(run), (run,)) for run in runs]) if len(runs) > 1 else ()
+
+
+def _name(run: RunDirectory) -> str:
+    from ibmon.runs.log import printable
+
+    return printable(run.info().name or run.id, 40)
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
     """Everything the screen shows of a run at one moment.
 
-    ``loading`` says how far the reading of a long run has come, and is empty once it is done. ``failures`` are sentences, one for
-    each analysis whose figures could not be built. ``past`` holds the figures as they were at ``past_step``.
+    ``loading`` says how far the reading of a long run has come, and is empty once it is done. ``failures`` are sentences, one
+    for each analysis whose figures could not be built. ``past`` holds the figures as they were at ``past_step``. ``contenders``
+    are the names of what is compared; the figures are then those of all of them, everything else is of the run that is open.
+    ``results`` counts what has been read.
     """
 
     history: History
@@ -40,13 +79,15 @@ class Frame:
     loading: str = ""
     console: tuple[str, ...] = ()
     past_step: int | None = None
-    past: Mapping[str, Figure] = field(default_factory=dict[str, Any])
+    past: Mapping[str, Figure] = field(default_factory=lambda: _NO_PAST)
+    contenders: tuple[str, ...] = ()
+    results: int = 0
 
 
 class Feed:
-    """Tails one run in a thread of its own and hands every new frame to ``post``; ``fail`` gets a sentence.
+    """Tails one run, and those it is compared with, in a thread of its own and hands every new frame to ``post``.
 
-    Both are called from that thread.
+    ``fail`` gets a sentence. Both are called from that thread.
     """
 
     def __init__(
@@ -58,8 +99,10 @@ class Feed:
         self._wake = threading.Event()
         self._past: int | None = None
         self._last: Frame | None = None
-        self._built: tuple[int, tuple[Figure, ...], tuple[str, ...], np.ndarray | None] | None = None
-        self._slowness = 0.0
+        self._contenders: tuple[Contender, ...] = ()
+        self._sources: dict[Path, Source] = {}
+        self._hurried = False
+        self._laid: tuple[object, tuple[Figure, ...]] | None = None
         self._thread = threading.Thread(target=self._body, name="ibmon-feed", daemon=True)
 
     def start(self) -> None:
@@ -76,13 +119,17 @@ class Feed:
             self._past = step
             self._wake.set()
 
+    def compare(self, contenders: Sequence[Contender]) -> None:
+        """Ask for the figures of several runs laid over each other; none for those of the open run alone."""
+        self._contenders = tuple(contenders)
+        self._wake.set()
+
     def _body(self) -> None:
         from ibmon.records import IbmonError
-        from ibmon.runs.history import HistoryReader
 
         try:
-            reader = HistoryReader(self._run)
-            self._boot(reader)
+            source = self._sources[self._run.path] = Source(self._run)
+            self._boot(source)
         except IbmonError as error:
             self._fail(str(error))
             return
@@ -93,7 +140,7 @@ class Feed:
         while not self._end.is_set():
             try:
                 due = time.monotonic() - looked >= self._period - 0.01
-                if self._look(reader, read=due or self._wake.is_set()):
+                if self._look(source, read=due or self._wake.is_set()):
                     looked = time.monotonic()
                 complained = ""
             except Exception as error:
@@ -102,83 +149,110 @@ class Feed:
                     complained = str(error)
                     self._fail(f"{type(error).__name__}: {error}")
             self._wake.clear()
+            if self._hurried:  # a run of the comparison is still being read
+                self._hurried = False
+                self._wake.set()
             self._wake.wait(min(WATCH_PERIOD, self._period))
 
-    def _boot(self, reader: HistoryReader) -> None:
+    def _boot(self, source: Source) -> None:
+        """Read the run for the first time; a long one is drawn while that lasts."""
         from ibmon.runs.directory import status
 
+        pause, drawn, said, frame = 0.0, 0.0, 0.0, None
         while not self._end.is_set():
-            reader.poll(BOOT_SECONDS)
-            if reader.complete:
+            source.reader.poll(BOOT_SECONDS)
+            if source.reader.complete:
                 break
-            files = (*self._run.logs("trainer"), *self._run.logs("analyst"))
-            size = sum(path.stat().st_size for path in files) / 2**20
-            self._post(
-                Frame(
-                    reader.history(),
-                    status(self._run, reader.info),
-                    loading=f"{len(reader.keys)} results of {size:.0f} MB read",
-                )
-            )
-        self._look(reader, read=True)
+            now = time.monotonic()
+            if frame is None or now - drawn >= pause:
+                source.build(now=True)
+                state = status(self._run, source.reader.info)
+                frame = Frame(source.history, state, source.figures, source.failures, source.steps)
+                pause, drawn = max(2 * pause, PAUSE), time.monotonic()
+            elif now - said < self._period:
+                continue
+            read, size = source.bytes
+            said = now
+            self._post(replace(frame, loading=f"{100 * read / max(size, 1):.0f} % of {size / 2**20:.0f} MB"))
+            if pause == PAUSE:
+                self._end.wait(FIRST_PAUSE)
+        self._look(source, read=True)
 
-    def _look(self, reader: HistoryReader, *, read: bool) -> bool:
+    def _look(self, source: Source, *, read: bool) -> bool:
         """Read what is new and post a frame if anything is. Between two readings only a change of state counts."""
         from ibmon.runs.directory import status
 
-        state = status(self._run, reader.info)
+        state = status(self._run, source.reader.info)
         last = self._last
         moved = last is None or (state.state, state.analysing) != (last.status.state, last.status.analysing)
         if not read and not moved:
             return False
-        reader.poll(LIVE_SECONDS)
-        history = reader.history()
-        console = tuple(self._run.console_tail(200))
-        figures, failures, steps = self._figures(history)
-        past_step, past = self._figures_then(history, figures)
-        same = last is not None and history is last.history and state == last.status and console == last.console
-        if same and last is not None and past_step == last.past_step and figures is last.figures:
-            return True
-        frame = Frame(history, state, figures, failures, steps, "", console, past_step, past)
-        self._last = frame
-        self._post(frame)
+        source.reader.poll(LIVE_SECONDS)
+        source.build()
+        history = source.history
+        frame = Frame(
+            history,
+            state,
+            source.figures,
+            source.failures,
+            source.steps,
+            console=tuple(self._run.console_tail(200)),
+            results=len(source.reader.keys),
+        )
+        contenders = self._contenders
+        if contenders:
+            frame = replace(frame, figures=self._overlaid(contenders), contenders=tuple(c.name for c in contenders))
+        frame = self._with_past(source, contenders, frame)
+        if last is None or not _same(frame, last):
+            self._last = frame
+            self._post(frame)
         return True
 
-    def _figures(self, history: History) -> tuple[tuple[Figure, ...], tuple[str, ...], np.ndarray | None]:
-        """The figures of all analyses; built anew when there are new values, and less often where that takes long."""
-        from ibmon.figures.build import build_figures
+    def _overlaid(self, contenders: tuple[Contender, ...]) -> tuple[Figure, ...]:
+        """The figures of all contenders laid over each other, as long as none of them has new ones."""
+        built: dict[str, list[tuple[Figure, ...]]] = {}
+        for contender in contenders:
+            for run in contender.runs:
+                source = self._source(run)
+                source.reader.poll(LIVE_SECONDS if source.reader.complete else BOOT_SECONDS)
+                self._hurried |= not source.reader.complete
+                source.build()
+                built.setdefault(contender.name, []).append(source.figures)
+        key = tuple((name, *(id(figures) for figures in each)) for name, each in built.items())
+        if self._laid is None or self._laid[0] != key:
+            self._laid = key, _compared(built)
+        return self._laid[1]
 
-        values = sum(len(s.step) for s in (*history.series, *history.scalars.values()))
-        if self._built is None or (values != self._built[0] and time.monotonic() >= self._slowness):
-            began = time.monotonic()
-            figures, failures = build_figures(history)
-            self._built = (values, tuple(figures), tuple(failures), _steps(history))
-            self._slowness = time.monotonic() + 4 * (time.monotonic() - began)
-        return self._built[1:]
+    def _source(self, run: RunDirectory) -> Source:
+        if run.path not in self._sources:
+            self._sources[run.path] = Source(run)
+        return self._sources[run.path]
 
-    def _figures_then(self, history: History, figures: tuple[Figure, ...]) -> tuple[int | None, Mapping[str, Figure]]:
-        """The figures at the step asked for, where some have no axis of training that a view could cut."""
+    def _with_past(self, source: Source, contenders: tuple[Contender, ...], frame: Frame) -> Frame:
+        """The frame with the figures at the step asked for, where some have no axis of training that a view could cut."""
         from ibmon.figures.figure import Curves, Plane
 
         step, last = self._past, self._last
-        if step is None or all(isinstance(f, Plane | Curves) for f in figures):
-            return None, {}
-        if last is not None and last.past_step == step:
-            return step, last.past
-        from dataclasses import replace
-
-        from ibmon.figures.build import build_figures
-        from ibmon.runs.history import thin
-
-        then = replace(history, series=tuple(s for s in (thin(s, step) for s in history.series) if len(s.step)))
-        return step, {figure.name: figure for figure in build_figures(then)[0]}
+        if step is None or all(isinstance(f, Plane | Curves) for f in frame.figures):
+            return frame
+        if last is not None and last.past_step == step and last.contenders == frame.contenders and frame.figures is last.figures:
+            return replace(frame, past_step=step, past=last.past)
+        if contenders:
+            then = {c.name: [self._source(run).then(step) for run in c.runs] for c in contenders}
+            return replace(frame, past_step=step, past={f.name: f for f in _compared(then)})
+        return replace(frame, past_step=step, past={f.name: f for f in source.then(step)})
 
 
-def _steps(history: History) -> np.ndarray | None:
-    """Every step that can be looked at: those of measurements, else those of what was logged."""
-    steps = history.steps
-    if len(steps) or not history.scalars:
-        return steps
-    import numpy as np
+def _same(one: Frame, other: Frame) -> bool:
+    """Whether there is nothing new to draw."""
+    kept = one.history is other.history and one.figures is other.figures and one.past is other.past
+    return kept and (one.status, one.console, one.contenders) == (other.status, other.console, other.contenders)
 
-    return np.unique(np.concatenate([s.step for s in history.scalars.values()]))
+
+def _compared(built: Mapping[str, Sequence[Sequence[Figure]]]) -> tuple[Figure, ...]:
+    """Seeds pooled, runs laid over each other, and the table of what differs."""
+    from ibmon.figures.compare import differences, overlay, pooled
+
+    named = {name: pooled(each, name) if len(each) > 1 else list(each[0]) for name, each in built.items()}
+    table = differences(named)
+    return (*overlay(named), *([table] if table is not None else []))

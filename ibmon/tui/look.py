@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ibmon.plot import Palette
+    from ibmon.plot.palette import Colours
 
 Depth = Literal["true", "256", "16", "none"]
-Shade = Literal["dark", "light"]
+Shade = Literal["dark", "light", "contrast"]
+SHADES: tuple[Shade, ...] = ("dark", "light", "contrast")
 Role = Literal["ground", "bar", "raised", "border", "dim", "text", "strong", "good", "warn", "bad", "accent"]
 
 # fmt: off
@@ -42,6 +44,18 @@ _COLOURS: dict[tuple[str, Shade], dict[Role, int]] = {
         "ground": 0xFFFFFF, "bar": 0xEEEEEE, "raised": 0xD7D7FF, "border": 0xAFAFD7, "dim": 0x6C6C6C, "text": 0x444444,
         "strong": 0x000000, "good": 0x00875F, "warn": 0xAF5F00, "bad": 0xD70000, "accent": 0x005FAF,
     },
+    ("true", "contrast"): {
+        "ground": 0x000000, "bar": 0x000000, "raised": 0x0033AA, "border": 0xB0B0B0, "dim": 0xD0D0D0, "text": 0xFFFFFF,
+        "strong": 0xFFFFFF, "good": 0x5CFF8F, "warn": 0xFFD700, "bad": 0xFF8A80, "accent": 0x7FDBFF,
+    },
+    ("256", "contrast"): {
+        "ground": 0x000000, "bar": 0x000000, "raised": 0x0000AF, "border": 0xB2B2B2, "dim": 0xD0D0D0, "text": 0xFFFFFF,
+        "strong": 0xFFFFFF, "good": 0x5FFF87, "warn": 0xFFD700, "bad": 0xFF8787, "accent": 0x87D7FF,
+    },
+    ("16", "contrast"): {
+        "ground": 0x000000, "bar": 0x000000, "raised": 0x0000AA, "border": 0xAAAAAA, "dim": 0xFFFFFF, "text": 0xFFFFFF,
+        "strong": 0xFFFFFF, "good": 0x55FF55, "warn": 0xFFFF55, "bad": 0xFF5555, "accent": 0x55FFFF,
+    },
     ("16", "light"): {
         "ground": 0xFFFFFF, "bar": 0xFFFFFF, "raised": 0xAAAAAA, "border": 0xAAAAAA, "dim": 0x555555, "text": 0x555555,
         "strong": 0x000000, "good": 0x00AA00, "warn": 0xAA5500, "bad": 0xAA0000, "accent": 0x0000AA,
@@ -53,7 +67,7 @@ _PLAIN_VARIABLES = (
     *("block-cursor-background", "block-cursor-foreground", "input-cursor-background", "input-cursor-foreground"),
     *("input-selection-background", "input-selection-foreground"),
 )
-_ASCII = str.maketrans("●◐‖✖✔■━─╌◆·…▶×–—→←↑↓│╭╮╰╯○⇧", "*o=xv#=--^.~>x--><^v|++++o^")
+_ASCII = str.maketrans("●◐‖✖✔■━─╌◆▪·…▶×–—→←↑↓│╭╮╰╯○▲△▼⇧", "*o=xv#=--^+.~>x--><^v|+++++^vv^")
 
 
 @lru_cache(512)
@@ -74,6 +88,7 @@ class Look:
     depth: Depth = "true"
     shade: Shade = "dark"
     ascii: bool = False
+    colours: Colours = "default"
 
     def colour(self, role: Role) -> int:
         return -1 if self.depth == "none" else _COLOURS[self.depth, self.shade][role]
@@ -94,7 +109,7 @@ class Look:
         """What charts are drawn with."""
         from ibmon.plot import Palette
 
-        return Palette(depth=self.depth, theme=self.shade, ascii=self.ascii)
+        return Palette(depth=self.depth, theme=self.shade, ascii=self.ascii, colours=self.colours)
 
     def theme(self) -> Theme:
         """The same colours for what Textual itself draws."""
@@ -119,13 +134,23 @@ class Look:
             background=code("ground"),
             surface=code("bar"),
             panel=code("raised"),
-            dark=self.shade == "dark",
+            dark=self.shade != "light",
             text_alpha=1.0,
         )
 
 
-def detect(environment: Mapping[str, str] | None = None, *, ascii: bool = False, low_bandwidth: bool = False) -> Look:
-    """The look that fits a terminal, from its environment. A slow line gets no true colour: it costs half as much again."""
+def detect(
+    environment: Mapping[str, str] | None = None,
+    *,
+    ascii: bool = False,
+    low_bandwidth: bool = False,
+    shade: Shade | None = None,
+    colours: Colours = "default",
+) -> Look:
+    """The look that fits a terminal, from its environment, unless a ``shade`` is asked for.
+
+    A slow line gets no true colour: it costs half as much again.
+    """
     environment = os.environ if environment is None else environment
     term = environment.get("TERM", "")
     depth: Depth = "16"
@@ -136,4 +161,4 @@ def detect(environment: Mapping[str, str] | None = None, *, ascii: bool = False,
     elif "256" in term or term.endswith("kitty"):
         depth = "256"
     light = environment.get("COLORFGBG", "").rpartition(";")[2] in ("7", "15")
-    return Look(depth, "light" if light else "dark", ascii)
+    return Look(depth, shade or ("light" if light else "dark"), ascii, colours)

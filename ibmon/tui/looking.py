@@ -1,4 +1,4 @@
-"""How a key changes the view of a chart, and what the cursor says. Pure functions; a chart's frame has its limits."""
+"""How a key changes the view of a chart and where its cursor goes. Pure functions; a chart's frame has its limits."""
 
 from __future__ import annotations
 
@@ -8,24 +8,21 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ibmon.figures.figure import Curves, Figure, Heatmap, Plane, Table, View
-from ibmon.figures.view import chosen, number, shown_length, shown_points
+from ibmon.figures.figure import Curves, Figure, Heatmap, Histogram, Image, Plane, Table, View
+from ibmon.figures.table import pictures
+from ibmon.figures.view import chosen, meaning, meanings, shown_columns, shown_length, shown_points
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from ibmon.figures.figure import Axis, Scale
+    from ibmon.figures.figure import Scale
     from ibmon.plot import Frame as ChartFrame
 
-    from .look import Role
-
-_DETAIL_WORDS = {"error": "±", "null": "null", "p_value": "p", "raw": "raw", "limit": "at most"}
 SMOOTHING = (1, 5, 15, 45)
-Words = list[tuple[str, "Role"]]
 
 
-def recoloured(view: View) -> View:
-    return replace(view, colour="epoch" if view.colour == "series" else "series")
+def recoloured(view: View, figure: Figure) -> View:
+    """The next thing that colour can mean in the figure."""
+    found = meanings(figure)
+    return replace(view, colour=found[(found.index(meaning(figure, view)) + 1) % len(found)])
 
 
 def smoother(view: View) -> View:
@@ -35,7 +32,7 @@ def smoother(view: View) -> View:
 
 def rescaled(view: View, figure: Figure, axis: Literal["x", "y"]) -> View:
     """The other scale for an axis; a zoom along it is given up."""
-    if not isinstance(figure, Plane | Curves):
+    if not isinstance(figure, Plane | Curves | Histogram):
         return view
     if axis == "x":
         return replace(view, x_scale=_other(view.x_scale or figure.x.scale), x_limits=None)
@@ -98,7 +95,9 @@ def points(figure: Figure, series: int, view: View) -> np.ndarray:
         end = shown_length(line, view)
         return np.flatnonzero(np.isfinite(line.x[:end]) & np.isfinite(line.y[:end]))
     if isinstance(figure, Heatmap):
-        return np.arange(np.atleast_2d(figure.values).shape[1])
+        return np.arange(shown_columns(figure, view))
+    if isinstance(figure, Histogram):
+        return np.arange(np.atleast_2d(figure.counts).shape[1])
     return np.arange(1)
 
 
@@ -110,8 +109,12 @@ def series_of(figure: Figure, view: View) -> list[int]:
         kept = chosen([line.label for line in figure.lines], view)
     elif isinstance(figure, Heatmap):
         kept = list(range(np.atleast_2d(figure.values).shape[0]))
+    elif isinstance(figure, Histogram):
+        kept = list(range(np.atleast_2d(figure.counts).shape[0]))
     elif isinstance(figure, Table):
         kept = list(range(len(figure.rows)))
+    elif isinstance(figure, Image):
+        kept = list(range(len(pictures(figure))))
     else:
         kept = []
     return [i for i in kept if len(points(figure, i, view))]
@@ -170,90 +173,6 @@ def where(figure: Figure, view: View) -> tuple[float, float] | None:
         return float(figure.trajectories[i].x[k]), float(figure.trajectories[i].y[k])
     if isinstance(figure, Curves):
         return float(figure.lines[i].x[k]), float(figure.lines[i].y[k])
+    if isinstance(figure, Histogram):
+        return float(figure.edges[k] + figure.edges[k + 1]) / 2, float(np.atleast_2d(figure.counts)[i, k])
     return None
-
-
-def readout(figure: Figure, view: View, epoch: float | None = None) -> list[Words]:
-    """What the cursor points at, line by line: which point, its value with all that the estimate says, estimator and flags."""
-    if view.cursor is None or view.cursor[0] not in series_of(figure, view):
-        return [[("nothing to inspect in this chart", "dim")]]
-    i, k = view.cursor
-    if isinstance(figure, Plane):
-        t = figure.trajectories[i]
-        flags = t.flags[k] if k < len(t.flags) else ()
-        if t.hollow is not None and bool(t.hollow[k]) and not flags:
-            flags = ("saturated",)
-        return [
-            _point(t.label, len(t.x), k, float(t.epoch[k]), int(t.step[k])),
-            [*_value(figure.x, float(t.x[k]), _at(t.x_lower, k), _at(t.x_upper, k)), *_beside(t.x_details, k, float(t.x[k]))],
-            [*_value(figure.y, float(t.y[k]), _at(t.y_lower, k), _at(t.y_upper, k)), *_beside(t.y_details, k, float(t.y[k]))],
-            _origin(t.estimator or figure.note, flags),
-        ]
-    if isinstance(figure, Curves):
-        line = figure.lines[i]
-        step = None if line.step is None else int(line.step[k])
-        band = _at(line.lower, k), _at(line.upper, k)
-        unit = _name(figure.x)[0]
-        at: Words = [("   ", "text"), (f"{unit or 'x'} {number(float(line.x[k]), 6)}", "text")]
-        known = float(line.x[k]) if unit.startswith("epoch") else epoch
-        return [
-            _point(line.label, len(line.x), k, known, step) + (at if not unit.startswith(("epoch", "step")) else []),
-            [*_value(figure.y, float(line.y[k]), *band, words="band"), *_beside(line.details, k, float(line.y[k]))],
-            _origin(line.estimator or figure.note, line.flags[k] if k < len(line.flags) else ()),
-        ]
-    if isinstance(figure, Heatmap):
-        row = figure.row_labels[i] if i < len(figure.row_labels) else str(i)
-        column = figure.column_labels[k] if k < len(figure.column_labels) else str(k)
-        value = float(np.atleast_2d(figure.values)[i, k])
-        return [
-            [(f"{figure.y.label or 'row'} {row}   {figure.x.label or 'column'} {column}", "strong")],
-            [(figure.value_label or "value", "dim"), (f" {number(value)}", "strong")],
-            _origin(figure.note, ()),
-        ]
-    if isinstance(figure, Table):
-        return [[("  ".join(figure.rows[i]), "strong")], [], _origin(figure.note, ())]
-    return [[("nothing to inspect in this chart", "dim")]]
-
-
-def _point(label: str, count: int, k: int, epoch: float | None, step: int | None) -> Words:
-    words: Words = [(label or "point", "strong")]
-    if epoch is not None and math.isfinite(epoch):
-        words.extend((("   epoch ", "dim"), (number(epoch, 6), "text")))
-    if step is not None:
-        words.extend((("   step ", "dim"), (str(step), "text")))
-    return [*words, (f"   point {k + 1} of {count}", "dim")]
-
-
-def _value(axis: Axis, value: float, low: float, high: float, words: str = "bounds") -> Words:
-    name, unit = _name(axis)
-    said: Words = [(f"{name or 'value'} ", "dim"), (f"{number(value)}{' ' + unit if unit else ''}", "strong")]
-    if math.isfinite(low) or math.isfinite(high):
-        return [*said, (f"  {words} ", "dim"), (f"{number(low)} to {number(high)}", "text")]
-    return [*said, ("  no bounds", "dim")] if words == "bounds" else said
-
-
-def _beside(details: Mapping[str, np.ndarray], k: int, value: float) -> Words:
-    """What an estimate says beside its value; the raw value only where clipping changed it."""
-    said: Words = []
-    for name, word in _DETAIL_WORDS.items():
-        detail = _at(details.get(name), k)
-        if math.isfinite(detail) and not (name == "raw" and math.isclose(detail, value, abs_tol=1e-9)):
-            said.extend(((f"  {word} ", "dim"), (number(detail), "text")))
-    return said
-
-
-def _origin(estimator: str, flags: tuple[str, ...]) -> Words:
-    known: Words = [("estimator ", "dim"), (estimator, "text")]
-    words: Words = known if estimator else [("not an estimate", "dim")]
-    if flags:
-        return [*words, ("   flags ", "dim"), (", ".join(flags), "warn")]
-    return [*words, ("   no flags", "dim")]
-
-
-def _name(axis: Axis) -> tuple[str, str]:
-    name, _, unit = axis.label.partition(" [")
-    return name, unit.rstrip("]")
-
-
-def _at(values: np.ndarray | None, k: int) -> float:
-    return math.nan if values is None else float(values[k])

@@ -1,29 +1,34 @@
-"""What every key does."""
+"""The one screen with all its keys."""
 
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 
-from .board import Board
-from .dialogs import Asking, Help, StopTraining
+from .charting import Charting
+from .dialogs import Help, StopTraining
 from .keys import KEYS, SCREENS, bindings, offered
-from .log_page import LogPage
-from .runs_page import RunsPage
+from .look import SHADES
+from .managing import Managing
+from .replaying import Replaying
+from .wearing import wear
 
 if TYPE_CHECKING:
     from textual.binding import BindingType
 
-    from ibmon.figures.figure import Figure, View
     from ibmon.runs.directory import RunDirectory
 
 _ACTIONS = frozenset(key.name for key in KEYS)
 
 
-class MainScreen(Board):
-    """The board with its keys; the actions are those of the table in ``keys.py``."""
+class MainScreen(Charting, Replaying, Managing):
+    """The board with its keys: screens, the run and the terminal here, charts, time and lists in its bases.
+
+    The actions are those of the table in ``keys.py``.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
 
@@ -31,7 +36,8 @@ class MainScreen(Board):
         """Only what the table offers on this screen."""
         if action not in _ACTIONS:
             return True
-        return any(key.name == action for key in offered(self.shown, read_only=self.read_only))
+        there = offered(self.shown, read_only=self.read_only, inspecting=self.inspecting)
+        return any(key.name == action for key in there)
 
     # Screens
 
@@ -46,7 +52,8 @@ class MainScreen(Board):
     def action_go_other(self) -> None:
         others = [name for name in self.screens() if name not in SCREENS]
         if others:
-            self._turn_to(others[0])
+            at = others.index(self.shown) + 1 if self.shown in others else 0
+            self._turn_to(others[at % len(others)])
 
     def action_beside(self, by: int) -> None:
         names = self.screens()
@@ -63,17 +70,7 @@ class MainScreen(Board):
                 self._runs_timer.pause()
         self.draw()
 
-    # Charts
-
-    def action_chart(self, by: int) -> None:
-        if self.charts is not None:
-            self.charts.turn(by)
-            self.draw()
-
-    def action_full(self) -> None:
-        if self.charts is not None:
-            self.charts.full = not self.charts.full
-            self.draw()
+    # The run
 
     def action_open(self) -> None:
         if self.shown == "runs":
@@ -106,71 +103,19 @@ class MainScreen(Board):
             deck.only = ()
         elif self.trouble.display:
             self.dismissed = True
+        elif self.shown == "log" and self.log_page.searching:
+            self.log_page.clear_search()
+        elif self.shown == "runs" and (self.runs.filter_text or self.runs.has_marks):
+            if self.runs.filter_text:
+                self.runs.filter("")
+            else:
+                self.runs.unmark_all()
+                self.compare_with(())
         elif self.timeline.held:
-            self.timeline.live()
+            self.action_live()
         elif self.shown != "overview" and self.run is not None:
             self._turn_to("overview")
         self.draw()
-
-    def action_look(self, how: str) -> None:
-        if self.charts is not None:
-            self.charts.look_at(how)
-
-    def action_zoom(self, factor: float) -> None:
-        if self.charts is not None:
-            self.charts.zoom(factor)
-
-    @work(group="filter")
-    async def action_filter(self) -> None:
-        if self.charts is None:
-            return
-        words = await self.app.push_screen_wait(
-            Asking("show layers whose name contains one of these words; empty shows all", " ".join(self.charts.only))
-        )
-        if words is not None and self.deck is not None:
-            self.deck.only = tuple(words.split())
-            self.draw()
-
-    def action_inspect(self) -> None:
-        if self.charts is not None:
-            self.charts.inspect()
-            self.draw()
-
-    def action_move(self, dx: int, dy: int) -> None:
-        page = self._list()
-        if page is not None:
-            page.scroll_by(dy)
-        elif self.charts is not None:
-            self.charts.move(dx, dy)
-            self._draw_readout()
-
-    def _list(self) -> RunsPage | LogPage | None:
-        return {"runs": self.runs, "log": self.log_page}.get(self.shown)
-
-    # Time
-
-    def action_step(self, by: int) -> None:
-        page = self._list()
-        if page is not None:
-            page.scroll_by(by)
-            return
-        self.timeline.move(by)
-        self._seek()
-
-    def action_hold(self) -> None:
-        self.timeline.hold()
-        self._seek()
-
-    def action_live(self) -> None:
-        self.timeline.live()
-        self._seek()
-
-    def _seek(self) -> None:
-        if self.feed is not None:
-            self.feed.seek(self.timeline.until)
-        self.draw()
-
-    # The run
 
     def action_snapshot(self) -> None:
         if self._alive("a snapshot"):
@@ -178,7 +123,9 @@ class MainScreen(Board):
 
     @work(group="stop")
     async def action_stop(self) -> None:
-        if self._alive("a stop") and await self.app.push_screen_wait(StopTraining(self.look, self.run_name())):
+        if self.shown == "runs":
+            self.stop_chosen()
+        elif self._alive("a stop") and await self.app.push_screen_wait(StopTraining(self.look, self.run_name())):
             self._ask("stop", "the training stops after its current step")
 
     def _alive(self, what: str) -> bool:
@@ -194,41 +141,30 @@ class MainScreen(Board):
         try:
             self.run.ask(command)
         except OSError as error:
-            self._say(f"the training could not be asked: {error}", "error")
+            self.say(f"the training could not be asked: {error}", "error")
         else:
-            self._say(said)
-
-    def action_export(self) -> None:
-        """Save the current chart; matplotlib is imported when this is asked for, in a thread."""
-        panel = self.charts.current if self.charts is not None else None
-        if panel is None or self.run is None:
-            self.notify("there is no chart to save here", markup=False)
-            return
-        self.notify(f"saving {panel.figure.title} …", markup=False, timeout=2)
-        self._export(self.run, panel.figure, panel.whole_view)
-
-    @work(thread=True, group="export")
-    def _export(self, run: RunDirectory, figure: Figure, view: View) -> None:
-        from .export import export
-
-        try:
-            path = export(run, figure, view)
-        except Exception as error:  # a full disk, or a figure that cannot be drawn: the screen goes on
-            self._say(f"{figure.name} could not be saved: {error}", "error")
-        else:
-            self._say(f"saved {path}")
-
-    def _say(self, text: str, severity: str = "information") -> None:
-        self.app.call_from_thread(
-            self.notify,
-            text,
-            severity="error" if severity == "error" else "information",
-            markup=False,
-            timeout=8,
-        )
+            self.say(said)
 
     def action_help(self) -> None:
         self.app.push_screen(Help(self.look, read_only=self.read_only, keymap=self.keymap))
+
+    # The terminal
+
+    def action_theme(self) -> None:
+        shade = SHADES[(SHADES.index(self.look.shade) + 1) % len(SHADES)]
+        wear(self.app, self, replace(self.look, shade=shade))
+        self.notify({"contrast": "high contrast"}.get(shade, shade), markup=False, timeout=2)
+
+    def action_colours(self) -> None:
+        from ibmon.plot.palette import COLOUR_MAPS
+
+        colours = COLOUR_MAPS[(COLOUR_MAPS.index(self.look.colours) + 1) % len(COLOUR_MAPS)]
+        wear(self.app, self, replace(self.look, colours=colours))
+        self.notify(f"colour map: {colours}", markup=False, timeout=2)
+
+    def action_diagnostics(self) -> None:
+        self.diagnosing = not self.diagnosing
+        self.diagnostics.watch(self.diagnosing)
 
     def action_detach(self) -> None:
         self.app.exit()

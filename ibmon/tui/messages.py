@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .feed import Frame
     from .look import Look, Role
-    from .looking import Words
+    from .readout import Words
 
 
 def waiting(frame: Frame | None) -> list[tuple[str, Role]]:
@@ -126,6 +126,10 @@ class Readout(Rows):
         self.display = bool(words)
         self.styles.height = max(1, len(words))
         self.update()
+
+    def text(self) -> str:
+        """What is shown, to be copied."""
+        return "\n".join("".join(text for text, _ in words).strip() for words in self._words if words)
 
     def build(self, width: int, height: int) -> list[Row]:
         margin = [self.piece("  ", self.look.style("text", on="bar"))]

@@ -50,6 +50,12 @@ class Rows(Widget):
             if extent is not None:
                 self.refresh(Region(extent[0], y, extent[1] - extent[0], 1))
 
+    def repaint(self) -> None:
+        """Build anew and repaint everything: colours have changed."""
+        self._rows = []
+        self.update()
+        self.refresh()
+
     def piece(self, text: str, style: Style) -> Segment:
         return Segment(self.look.text(text), style)
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, SystemCommand
 
+from .diagnostics import MeteredDriver
 from .keys import KEYS, offered
 from .look import Look
 from .main import MainScreen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from textual.screen import Screen
@@ -38,9 +39,10 @@ class Shell(App[None]):
         low_bandwidth: bool = False,
         screen: str | None = None,
         keymap: Mapping[str, str] | None = None,
+        compared: Sequence[RunDirectory] = (),
     ) -> None:
         self.look = look or Look()
-        super().__init__(ansi_color=self.look.depth == "none")
+        super().__init__(ansi_color=self.look.depth == "none", driver_class=MeteredDriver)
         theme = self.look.theme()
         self.register_theme(theme)
         self.theme = theme.name
@@ -55,6 +57,7 @@ class Shell(App[None]):
             low_bandwidth=low_bandwidth,
             screen=screen,
             keymap=keymap,
+            compared=compared,
         )
 
     def get_default_screen(self) -> Screen[None]:
@@ -62,7 +65,8 @@ class Shell(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The table again, for those who look for a word."""
-        there = {key.id for key in offered(self.main.shown, read_only=self.main.read_only)}
+        main = self.main
+        there = {key.id for key in offered(main.shown, read_only=main.read_only, inspecting=main.inspecting)}
         for key in KEYS:
             if key.id in there and key.id != "commands":
                 yield SystemCommand(

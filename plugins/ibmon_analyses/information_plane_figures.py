@@ -124,7 +124,7 @@ def _flag_names(parts: Sequence[tuple[Series, np.ndarray]]) -> tuple[tuple[str, 
             if name in series.flags:
                 codes |= series.flags[name][rows].reshape(len(rows), -1).any(axis=1).astype(np.int64) << bit
     words = {code: tuple(name for bit, name in enumerate(names) if code >> bit & 1) for code in set(codes.tolist())}
-    return tuple(words[code] for code in codes.tolist())
+    return tuple(map(words.__getitem__, codes.tolist()))
 
 
 def _through_training(quantity: str, series: list[Series], suffix: str, estimator: str, where: str) -> Curves:

@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ibmon.figures.figure import Figure
-from ibmon.figures.table import to_csv
+from figures.comparable import placed_curves, run, through_training, timepoints
+from ibmon.figures.compare import overlay
+from ibmon.figures.figure import Figure, View
+from ibmon.figures.table import table, to_csv
 from plot import samples
 
 
@@ -58,3 +60,29 @@ def test_spreadsheets_find_no_formulas() -> None:
     figure = replace(samples.table(), columns=texts, rows=(texts,))
     kept = next(iter(csv.reader(io.StringIO(to_csv(figure)))))
     assert kept == ["'=1+1", "'@SUM(A1)", "'+cmd", "'-x", "' =1", "-0.5", "fine", 'a,"b"']
+
+
+def test_runs_and_positions_are_columns_where_there_are_such() -> None:
+    for figure in overlay({"tanh": run(), "relu": run(1.0)})[:2]:
+        rows = read(figure)
+        assert list(rows[0])[:2] == ["run", "series"]
+        assert {row["run"] for row in rows} == {"tanh", "relu"}
+        assert table(figure).columns[:2] == ("run", "series")
+        assert {row[0] for row in table(figure).rows} == {"tanh", "relu"}
+    rows = read(timepoints())
+    assert "run" not in rows[0]
+    assert {(row["series"], row["position"]) for row in rows} == {(f"t{i}", str(i)) for i in range(6)}
+    assert rows[0]["quantity_position"] == "timepoint"
+    assert table(timepoints()).columns[:2] == ("series", "timepoint")
+    assert next(row for row in read(placed_curves()) if row["series"] == "null")["position"] == ""
+    assert table(placed_curves()).rows[-1][:2] == ("null", "–")
+
+
+def test_columns_of_a_matrix_have_their_steps() -> None:
+    figure = through_training(5)
+    rows = read(figure)
+    assert [row["step"] for row in rows[:5]] == ["0", "10", "20", "30", "40"]
+    assert table(figure).columns == ("step", "0", "10", "20", "30", "40")
+    assert table(figure, View(until=25)).columns == ("step", "0", "10", "20")
+    assert table(figure, View(until=25)).rows[0] == table(figure).rows[0][:4]
+    assert table(figure, View(until=-1)).rows == ()

@@ -12,14 +12,25 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from figures.comparable import placed_curves, run, through_training, timepoints
+from ibmon.figures.compare import overlay, pooled
 from ibmon.figures.figure import Axis, Curves, Figure, Heatmap, Line, Plane, Reference, Trajectory, View
-from ibmon.figures.image import COLUMN, PAGE, default_view, save
+from ibmon.figures.image import COLUMN, PAGE, default_view, save, save_side_by_side
 from plot import samples
 from plot.test_charts import empty_figures
 
 
 def words(path: Path) -> str:
     return " ".join(text.strip() for text in ElementTree.parse(path).getroot().itertext() if text.strip())
+
+
+def texts(path: Path) -> list[str]:
+    """What is written in a picture, without its title and description in the file."""
+    return ["".join(text.itertext()).strip() for text in ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}text")]
+
+
+def compared(*names: str) -> dict[str, Figure]:
+    return {figure.name: figure for figure in overlay({name: run(float(k)) for k, name in enumerate(names)})}
 
 
 @pytest.mark.parametrize("figure", samples.all_figures(), ids=lambda figure: figure.name)
@@ -87,6 +98,150 @@ def test_planes_are_coloured_by_epoch_unless_told(tmp_path: Path) -> None:
     assert default_view(samples.plane()).colour == "epoch"
     save(samples.plane(), tmp_path / "a.svg", View(colour="series", only=("layer 2",)))
     assert "epoch" not in words(tmp_path / "a.svg")
+
+
+def test_colours_are_explained(tmp_path: Path) -> None:
+    save(timepoints(), tmp_path / "a.svg")
+    assert "timepoint" in texts(tmp_path / "a.svg")
+    assert "epoch" not in texts(tmp_path / "a.svg")
+    save(timepoints(), tmp_path / "a.svg", View(colour="epoch"))
+    assert "epoch" in texts(tmp_path / "a.svg")
+    assert "timepoint" not in texts(tmp_path / "a.svg")
+    save(placed_curves(), tmp_path / "a.svg")
+    shown = texts(tmp_path / "a.svg")
+    assert "lag" in shown
+    assert "null" in shown  # the only line that the colour bar does not explain
+    assert "t3" not in shown
+    save(placed_curves(), tmp_path / "a.svg", View(colour="series"))
+    assert "t3" in texts(tmp_path / "a.svg")
+
+
+def test_what_a_comparison_is_coloured_by() -> None:
+    laid = compared("tanh", "relu")
+    assert default_view(laid["information-plane"]).colour == "series"
+    assert default_view(laid["loss"]).colour == "run"  # its two lines have one hue
+    assert default_view(timepoints()).colour == "position"
+
+
+@pytest.mark.parametrize("colour", ["series", "epoch", "run"])
+def test_a_comparison_names_each_run_and_series_once(colour: str, tmp_path: Path) -> None:
+    laid = compared("tanh", "relu")
+    save(laid["information-plane"], tmp_path / "a.svg", View(colour=colour))
+    shown = texts(tmp_path / "a.svg")
+    assert shown.count("tanh") == shown.count("relu") == 1
+    assert shown.count("layer 1") == (colour == "series")
+    save(laid["loss"], tmp_path / "b.svg", View(colour=colour))
+    shown = texts(tmp_path / "b.svg")
+    assert shown.count("tanh") == shown.count("relu") == 1
+    assert shown.count("train") == (2 if colour == "run" else 1)
+
+
+def test_a_group_shows_every_network(tmp_path: Path) -> None:
+    [median, *_] = pooled([run(k / 2) for k in range(5)], "tanh")
+    alone = replace(median, trajectories=tuple(replace(t, members_x=None, members_y=None) for t in median.trajectories))
+    for figure, name in ((median, "group.png"), (alone, "alone.png")):
+        save(figure, tmp_path / name, dpi=100)
+    group, single = (matplotlib.image.imread(tmp_path / name)[..., :3].min(axis=2) < 0.97 for name in ("group.png", "alone.png"))
+    assert group.sum() > 1.1 * single.sum()
+
+
+def test_a_view_that_ends_early_leaves_later_columns_empty(tmp_path: Path) -> None:
+    saturation: list[np.ndarray] = []
+    for until in (None, 90):
+        save(through_training(), tmp_path / "a.png", View(until=until), dpi=100)
+        pixels = matplotlib.image.imread(tmp_path / "a.png")[..., :3]
+        middle = pixels[pixels.shape[0] // 4, :, :]
+        saturation.append(np.ptp(middle, axis=1) > 0.02)
+    everything, early = saturation
+    assert 0.45 < early.sum() / everything.sum() < 0.7  # with the colour bar
+    assert not (early & ~everything).any()
+
+
+def test_a_centre_is_in_the_middle_of_its_map(tmp_path: Path) -> None:
+    values = np.array([[-0.2, 0.8], [0.0, 0.4]])
+    figure = Heatmap(name="h", title="h", values=values, centre=0.0)
+    save(figure, tmp_path / "a.svg")
+    ticks = [float(text.replace("−", "-")) for text in texts(tmp_path / "a.svg") if text.startswith("−")]
+    assert -0.8 <= min(ticks) < -0.45  # as far below it as the largest value is above
+
+
+def test_small_matrices_have_square_cells_with_their_values(tmp_path: Path) -> None:
+    save(samples.heatmap(), tmp_path / "a.svg")
+    assert texts(tmp_path / "a.svg").count("0.51") == 7
+    wide, tall = (Heatmap(name="h", title="h", values=np.arange(40.0).reshape(shape)) for shape in ((4, 10), (10, 4)))
+    for figure, name in ((wide, "wide.png"), (tall, "tall.png")):
+        save(figure, tmp_path / name, dpi=100)
+    assert matplotlib.image.imread(tmp_path / "tall.png").shape[0] > 2 * matplotlib.image.imread(tmp_path / "wide.png").shape[0]
+
+
+def test_maps_of_colours(tmp_path: Path) -> None:
+    for figure in (samples.plane(), samples.heatmap(), timepoints()):
+        pictures: set[bytes] = set()
+        for colours in ("viridis", "cividis", "magma", "grey"):
+            save(figure, tmp_path / "a.png", dpi=60, colours=colours)
+            pictures.add((tmp_path / "a.png").read_bytes())
+            pixels = matplotlib.image.imread(tmp_path / "a.png")[..., :3]
+            assert (np.ptp(pixels, axis=2).max() > 0.3) == (colours != "grey")
+        assert len(pictures) == 4
+        save(figure, tmp_path / "a.png", dpi=60)
+        assert (tmp_path / "a.png").read_bytes() in pictures
+    with pytest.raises(ValueError, match="'rainbow'"):
+        save(samples.plane(), tmp_path / "a.png", colours="rainbow")
+
+
+@pytest.mark.parametrize("kind", range(4))
+def test_runs_side_by_side(kind: int, tmp_path: Path) -> None:
+    figures = {name: run(float(k))[kind] for k, name in enumerate(("tanh", "relu", "linear"))}
+    save_side_by_side(figures, tmp_path / "a.svg")
+    shown = texts(tmp_path / "a.svg")
+    for name in figures:
+        assert shown.count(name) == 1
+    label = getattr(figures["tanh"], "y", Axis()).label
+    assert shown.count(label) == 1  # of the shared axis
+    save_side_by_side(figures, tmp_path / "a.png", dpi=50)
+    assert matplotlib.image.imread(tmp_path / "a.png").shape[1] == 50 * PAGE
+
+
+def test_side_by_side_the_axes_are_the_same(tmp_path: Path) -> None:
+    x = np.arange(1.0, 5.0)
+    low, high = (Curves(name="c", title="c", x=Axis(), y=Axis(), lines=(Line(label="a", x=x, y=x * s),)) for s in (1, 1000))
+    save_side_by_side({"low": low, "high": high}, tmp_path / "a.svg")
+    assert texts(tmp_path / "a.svg").count("4000") == 1
+    save_side_by_side({"a": placed_curves(), "b": placed_curves()}, tmp_path / "a.svg")
+    shown = texts(tmp_path / "a.svg")
+    assert shown.count("null") == shown.count("lag") == 1
+    assert "t3" not in shown
+
+
+def test_what_shares_no_axes_is_not_put_side_by_side(tmp_path: Path) -> None:
+    for figures in ({}, {"a": samples.table()}, {"a": samples.image()}, {"a": samples.plane(), "b": samples.losses()}):
+        with pytest.raises(ValueError, match="side by side"):
+            save_side_by_side(figures, tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("figure", empty_figures()[:10], ids=lambda figure: type(figure).__name__)
+def test_empty_comparisons(figure: Figure, tmp_path: Path) -> None:
+    for one in overlay({"a": [figure], "b": [figure]}):
+        save(one, tmp_path / "a.svg", View(colour="run"))
+        assert "no measurement yet" in words(tmp_path / "a.svg")
+    save_side_by_side({"a": figure, "b": figure}, tmp_path / "a.svg")
+    assert texts(tmp_path / "a.svg").count("no measurement yet") == 2
+
+
+def test_many_runs_with_odd_values(tmp_path: Path) -> None:
+    x = np.array([np.nan, np.inf, -np.inf, 1e308, -1e308, 0.0, 1.0])
+    axis = Axis(scale="log")
+    step = np.arange(7)
+    trajectory = Trajectory(
+        label="a", x=x, y=x[::-1], step=step, epoch=step, members_x=x[:, None], members_y=x[:, None], position=0.0
+    )
+    line = Line(label="a", x=x, y=x, dashed=True, position=np.inf)
+    plane = Plane(name="p", title="p", x=axis, y=axis, trajectories=(trajectory,), positions=axis)
+    curves = Curves(name="c", title="c", x=axis, y=axis, lines=(line, line), positions=axis)
+    heat = Heatmap(name="h", title="h", values=x[None], steps=step, centre=np.nan)
+    for one in overlay({name: [plane, curves, heat] for name in "abcd"}):
+        for colour in ("series", "epoch", "position", "run"):
+            save(one, tmp_path / "a.png", View(colour=colour), dpi=50)
 
 
 @pytest.mark.parametrize("figure", empty_figures(), ids=lambda figure: type(figure).__name__)

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ibmon.figures.figure import Axis, Curves, Figure, Heatmap, Histogram, Line, Plane, Trajectory
+from figures.comparable import placed_curves, run, through_training, timepoints
+from ibmon.figures.compare import overlay
+from ibmon.figures.figure import Axis, Curves, Figure, Heatmap, Histogram, Line, Plane, Trajectory, View
 from ibmon.figures.text import render
 from plot import samples
 from plot.test_charts import VALUES, VIEWS, empty_figures
@@ -74,3 +76,47 @@ def test_anything(data: st.DataObject, view, label: str, size: tuple[int, int]) 
         Histogram(name="i", title=label, edges=np.arange(count + 1.0), counts=np.abs(y)[None], x=axis),
     ):
         check(render(figure, *size, data.draw(st.booleans()), view), *size)
+
+
+def test_a_comparison_names_runs_and_series() -> None:
+    plane, loss = overlay({"tanh": run(), "relu": run(1.0)})[:2]
+    text = render(plane, 80, 24, False)
+    for word in ("●1 tanh · layer 1", "○3 relu · layer 3"):
+        assert word in text
+    assert text.count("●") > 5
+    assert "● 1" not in text
+    first, second = render(loss, 80, 24, True, View(colour="run")), render(loss, 80, 24, True)
+    names = [re.findall(r"\x1b\[38;5;(\d+)m.. ?(tanh|relu) · (train|test)", text) for text in (first, second)]
+    assert len({colour for colour, *_ in names[0]}) == 2
+    assert len({colour for colour, *_ in names[1]}) == 1
+
+
+def test_ramps_of_colours_are_explained() -> None:
+    text = ESCAPE.sub("", render(timepoints(20), 80, 24, True))
+    assert "timepoint 0  … 19" in text
+    assert "t7" not in text
+    text = ESCAPE.sub("", render(placed_curves(), 80, 24, True))
+    assert "lag 0  … 5" in text
+    assert "null" in text
+    assert "epoch 1  … 2000" in ESCAPE.sub("", render(samples.plane(), 80, 24, True, View(colour="epoch")))
+
+
+def test_a_matrix_through_training() -> None:
+    plain = render(through_training(), 80, 24, False).split("\n")
+    assert plain[1] == "step  r  -0.5 ·░▒▓█ 0.5"
+    assert plain[2].startswith("layer 1 ██")
+    early = render(through_training(), 80, 24, False, View(until=95)).split("\n")
+    assert [line[: 8 + 3 * 10].rstrip() for line in plain[2:4]] == [line.rstrip() for line in early[2:4]]
+    assert plain[-1].split()[:3] == ["0", "10", "20"]
+    assert "\x1b[38;5;" in render(through_training(), 80, 24, True)
+    assert "0.513" in render(samples.heatmap(), 80, 24, False)  # few columns: the numbers themselves
+
+
+@pytest.mark.parametrize("colour", ["series", "epoch", "position", "run"])
+@pytest.mark.parametrize("size", [(80, 24), (33, 14), (20, 6)])
+def test_every_meaning_of_colours(colour: str, size: tuple[int, int]) -> None:
+    runs = {"tanh": [*run(), *empty_figures()[:2]], "run with a long name": run(1.0), "c": [], "d": run(2.0)}
+    for figure in (*overlay(runs), timepoints(40), placed_curves(), through_training(90)):
+        for until in (None, 0, 1000):
+            for coloured in (False, True):
+                check(render(figure, *size, coloured, View(colour=colour, until=until)), *size)

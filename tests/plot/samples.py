@@ -1,5 +1,7 @@
 """Figures with the shapes of real ones, small and without chance."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ibmon.figures.figure import (
@@ -138,6 +140,167 @@ def image() -> Image:
     )
 
 
+def timepoints(count: int = 10, points: int = 30) -> Plane:
+    """A recurrent layer at its timepoints: the later, the more it knows of the class and the less of the beginning."""
+    epoch = np.unique(np.rint(np.geomspace(1, 500, points)))
+    part = np.log(epoch) / np.log(500)
+    trajectories: list[Trajectory] = []
+    for t in range(count):
+        late = t / max(count - 1, 1)
+        x = 4 + 6 * np.sqrt(late) * (0.6 + 0.4 * part) - 2.5 * late * np.maximum(part - 0.6, 0)
+        y = 0.05 + 0.9 * late**0.7 / (1 + np.exp(-9 * (part - 0.5)))
+        trajectories.append(
+            Trajectory(label=f"lstm t{t + 1}", x=x, y=y, step=10 * epoch, epoch=epoch, position=t + 1, group=0, estimator="ksg")
+        )
+    return Plane(
+        name="timepoint-plane",
+        title="information plane of lstm",
+        x=Axis(label="I(X;T) [bits]"),
+        y=Axis(label="I(T;Y) [bits]", limits=(0.0, None)),
+        trajectories=tuple(trajectories),
+        positions=Axis(label="timepoint"),
+    )
+
+
+def timepoint_curves(count: int = 10) -> Curves:
+    """What a layer knows of the class over the training, a line a timepoint."""
+    epoch = np.arange(1.0, 101.0)
+    lines = tuple(
+        Line(
+            label=f"t{t + 1}",
+            x=epoch,
+            y=(0.2 + 0.75 * (t / count) ** 0.6) / (1 + np.exp(-(epoch - 30 + 2 * t) / 9)),
+            step=10 * epoch,
+            position=t + 1,
+        )
+        for t in range(count)
+    )
+    return Curves(
+        name="timepoints",
+        title="information of the class",
+        x=Axis(label="epoch"),
+        y=Axis(label="I(T;Y) [bits]", limits=(0.0, None)),
+        lines=lines,
+        positions=Axis(label="timepoint"),
+    )
+
+
+def two_planes() -> Plane:
+    """The same layers in two runs: one that compresses, and one that does not."""
+    first = plane(3, 40)
+    runs = [
+        replace(t, run=run, group=i, x=t.x - shift * (3 - i), y=t.y * (1 - 0.06 * shift), hollow=None, flags=())
+        for run, shift in (("tanh", 0.0), ("relu", 0.9))
+        for i, t in enumerate(first.trajectories)
+    ]
+    return replace(first, name="two-planes", trajectories=tuple(runs))
+
+
+def two_curves() -> Curves:
+    """Signal to noise of two layers in two runs."""
+    x = np.geomspace(1, 1e4, 60)
+    lines = tuple(
+        Line(label=f"layer {i + 1}", x=x, y=scale * 8 / 3.0**i / (1 + x / fall), step=x, run=run, group=i)
+        for run, scale, fall in (("tanh", 1.0, 200), ("relu", 1.6, 900))
+        for i in range(2)
+    )
+    return replace(curves(), name="two-curves", lines=lines)
+
+
+def net_flow(size: int = 6) -> Heatmap:
+    """What flows forward and back between the layers, with a sign."""
+    ahead = np.arange(size)[None, :] - np.arange(size)[:, None]
+    values = np.sign(ahead) * np.exp(-np.abs(ahead) / 2.0) * (0.4 + 0.1 * np.arange(size)[:, None])
+    labels = tuple(f"layer {i + 1}" for i in range(size))
+    return Heatmap(
+        name="net-flow",
+        title="net flow",
+        values=values,
+        row_labels=labels,
+        column_labels=labels,
+        value_label="net [bits]",
+        x=Axis(label="to"),
+        y=Axis(label="from"),
+        centre=0.0,
+    )
+
+
+def confusion() -> Heatmap:
+    """Seven classes, most of them told apart."""
+    row, column = np.mgrid[:7, :7]
+    values = np.where(row == column, 90 + row, (3 * row + 5 * column) % 11).astype(float)
+    names = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+    return Heatmap(
+        name="confusion",
+        title="confusion",
+        values=values,
+        row_labels=names,
+        column_labels=names,
+        value_label="trials",
+        x=Axis(label="answer"),
+        y=Axis(label="class"),
+    )
+
+
+def over_epochs(rows: int = 40, columns: int = 60) -> Heatmap:
+    """Information at every timepoint over the training."""
+    epoch = np.arange(1, columns + 1)
+    t = np.arange(1, rows + 1)[:, None]
+    return Heatmap(
+        name="over-epochs",
+        title="I(t) over epochs",
+        values=2.0 / (1 + np.exp(-(epoch - 25) / 6)) * np.exp(-((t - 12) ** 2) / 150),
+        row_labels=tuple(str(i) for i in range(1, rows + 1)),
+        column_labels=tuple(str(e) for e in epoch),
+        value_label="I(T;Y) [bits]",
+        x=Axis(label="epoch"),
+        y=Axis(label="timepoint"),
+        steps=10 * epoch,
+    )
+
+
+def correlations() -> Histogram:
+    """Correlations of units with the label, before and after training."""
+    edges = np.linspace(-1, 1, 21)
+    middle = (edges[1:] + edges[:-1]) / 2
+    before, after = 60 * np.exp(-((middle / 0.15) ** 2)), 20 * np.exp(-(((np.abs(middle) - 0.6) / 0.2) ** 2))
+    return Histogram(
+        name="correlations",
+        title="correlations",
+        edges=edges,
+        counts=np.rint([before, after]),
+        labels=("epoch 1", "epoch 100"),
+        x=Axis(label="r"),
+    )
+
+
+def sizes() -> Histogram:
+    """Sizes of clusters, over four decades."""
+    counts = np.array([[900.0, 420, 260, 90, 55, 20, 9, 4, 1]])
+    return Histogram(
+        name="sizes",
+        title="sizes",
+        edges=np.geomspace(1, 1e4, 10),
+        counts=counts,
+        x=Axis(label="size", scale="log"),
+        y=Axis(label="count", scale="log"),
+    )
+
+
+def long_table(rows: int = 57) -> Table:
+    """More rows than a terminal has."""
+    return Table(
+        name="log",
+        title="log",
+        columns=("step", "event"),
+        rows=tuple((str(100 * i), "measured" if i % 3 else "evaluated") for i in range(rows)),
+    )
+
+
 def all_figures() -> list[Figure]:
     """One of each."""
-    return [plane(), curves(), losses(), heatmap(), histogram(), table(), image()]
+    return [
+        *(plane(), curves(), losses(), heatmap(), histogram(), table(), image()),
+        *(timepoints(), timepoints(300, 20), timepoint_curves(), two_planes(), two_curves()),
+        *(net_flow(), confusion(), over_epochs(), correlations(), sizes(), long_table()),
+    ]

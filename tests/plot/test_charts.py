@@ -18,7 +18,7 @@ GOLDENS = Path(__file__).parent / "goldens"
 PALETTES = [
     Palette(depth=depth, theme=theme, ascii=ascii_only)
     for depth in ("true", "256", "16", "none")
-    for theme in ("dark", "light")
+    for theme in ("dark", "light", "contrast")
     for ascii_only in (False, True)
 ]
 
@@ -56,7 +56,22 @@ def check(chart: Chart, columns: int, rows: int, palette: Palette) -> None:
         ("heatmap-16", samples.heatmap(), (50, 12), View(), Palette(depth="16")),
         ("heatmap-none", samples.heatmap(), (50, 12), View(), Palette(depth="none")),
         ("histogram", samples.histogram(), (50, 12), View(), Palette()),
+        ("timepoints", samples.timepoints(), (78, 19), View(), Palette()),
+        ("timepoints-300-16", samples.timepoints(300, 20), (78, 19), View(), Palette(depth="16")),
+        ("timepoints-narrow", samples.timepoints(), (40, 12), View(), Palette(depth="256")),
+        ("timepoint-curves", samples.timepoint_curves(), (70, 14), View(), Palette()),
+        ("timepoint-curves-16", samples.timepoint_curves(), (70, 14), View(), Palette(depth="16")),
+        ("two-planes", samples.two_planes(), (78, 19), View(), Palette()),
+        ("two-planes-ascii", samples.two_planes(), (78, 19), View(), Palette(depth="none", ascii=True)),
+        ("two-curves", samples.two_curves(), (70, 16), View(colour="run"), Palette()),
+        ("net-flow", samples.net_flow(), (60, 14), View(cursor=(2, 4)), Palette()),
+        ("net-flow-30-none", samples.net_flow(30), (60, 14), View(cursor=(6, 8)), Palette(depth="none")),
+        ("confusion-16", samples.confusion(), (60, 17), View(cursor=(1, 2)), Palette(depth="16")),
+        ("over-epochs-none", samples.over_epochs(), (60, 14), View(cursor=(16, 32), until=400), Palette(depth="none")),
+        ("correlations", samples.correlations(), (50, 12), View(cursor=(1, 16)), Palette()),
+        ("sizes", samples.sizes(), (50, 12), View(cursor=(0, 4)), Palette()),
         ("table", samples.table(), (50, 6), View(), Palette()),
+        ("table-scrolled", samples.long_table(), (50, 9), View(cursor=(30, 0)), Palette()),
         ("image-16", samples.image(), (50, 10), View(), Palette(depth="16")),
     ],
 )
@@ -78,7 +93,11 @@ def test_golden(
 @pytest.mark.parametrize("figure", samples.all_figures(), ids=lambda figure: figure.name)
 def test_every_palette_and_size(figure: Figure, palette: Palette) -> None:
     for columns, rows in ((0, 0), (1, 1), (19, 6), (20, 5), (20, 6), (33, 9), (80, 24), (160, 45)):
-        for view in (View(), View(colour="epoch", cursor=(1, 3), smooth=5, x_scale="log", y_scale="linear")):
+        for view in (
+            View(),
+            View(colour="run", until=300, cursor=(1, 3)),
+            View(colour="epoch", cursor=(1, 3), smooth=5, x_scale="log", y_scale="linear"),
+        ):
             check(draw(figure, columns, rows, view, palette), columns, rows, palette)
 
 
@@ -110,6 +129,13 @@ def test_empty(figure: Figure) -> None:
     assert isinstance(table(figure), Table)
 
 
+def test_four_hundred_timepoints() -> None:
+    figure = samples.timepoints(400, 4)
+    for colour in ("position", "epoch", "series"):
+        for palette in PALETTES:
+            check(draw(figure, 100, 30, View(colour=colour), palette), 100, 30, palette)
+
+
 VALUES = st.one_of(
     st.floats(allow_nan=True, allow_infinity=True),
     st.sampled_from([0.0, -0.0, 1.0, 1e-300, -1e308, 1e308, 1.0000000001]),
@@ -118,7 +144,7 @@ VALUES = st.one_of(
 ZOOM = st.none() | st.tuples(st.floats(allow_nan=True), st.floats(allow_nan=True))
 VIEWS = st.builds(
     View,
-    colour=st.sampled_from(["series", "epoch"]),
+    colour=st.sampled_from([None, "series", "epoch", "position", "run"]),
     until=st.none() | st.integers(-1, 30),
     x_scale=st.sampled_from([None, "linear", "log"]),
     y_scale=st.sampled_from([None, "linear", "log"]),
@@ -130,6 +156,8 @@ VIEWS = st.builds(
 )
 SIZES = st.tuples(st.integers(0, 70), st.integers(0, 20))
 LABELS = st.text(max_size=30)
+POSITIONS = st.none() | st.sampled_from([0.0, 1.0, 7.0]) | st.floats(allow_nan=True)
+LIMITS = st.sampled_from([(None, None), (0.0, None), (None, 1.0), (0.0, 1.0), (5.0, -5.0)])
 
 
 @settings(max_examples=150, deadline=None)
@@ -151,10 +179,31 @@ def test_any_plane_and_curves(data: st.DataObject, view: View, size: tuple[int, 
         members_x=members,
         members_y=members,
     )
-    axis = Axis(label=label, limits=data.draw(st.sampled_from([(None, None), (0.0, None), (0.0, 1.0), (5.0, -5.0)])))
-    plane = Plane(name="p", title=label, x=axis, y=axis, trajectories=(trajectory, replace(trajectory, label="b", y=x)))
+    axis = Axis(label=label, limits=data.draw(LIMITS), scale=data.draw(st.sampled_from(["linear", "log"])))
+    kinds = [
+        {"position": data.draw(POSITIONS), "run": data.draw(st.sampled_from(["", label, "r"])), "group": group}
+        for group in (data.draw(st.none() | st.integers(0, 1)), 0, None)
+    ]
+    plane = Plane(
+        name="p",
+        title=label,
+        x=axis,
+        y=axis,
+        trajectories=tuple(
+            replace(trajectory, label=name, y=values, **kind)
+            for name, values, kind in zip((label, "b", "b"), (y, x, low), kinds, strict=True)
+        ),
+        positions=data.draw(st.sampled_from([None, axis])),
+    )
     line = Line(label=label, x=x, y=y, lower=low, upper=high, step=step)
-    curves = Curves(name="c", title=label, x=axis, y=axis, lines=(line, replace(line, label="a", y=low, dashed=True)))
+    curves = Curves(
+        name="c",
+        title=label,
+        x=axis,
+        y=axis,
+        lines=(replace(line, **kinds[0]), replace(line, label="a", y=low, dashed=True, **kinds[1]), replace(line, **kinds[2])),
+        positions=data.draw(st.sampled_from([None, axis])),
+    )
     for figure in (plane, curves):
         first = draw(figure, *size, view, palette)
         check(first, *size, palette)
@@ -167,10 +216,14 @@ def test_any_plane_and_curves(data: st.DataObject, view: View, size: tuple[int, 
 def test_any_matrix(data: st.DataObject, view: View, size: tuple[int, int], palette: Palette, label: str) -> None:
     shape = data.draw(hnp.array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=40))
     values = data.draw(hnp.arrays(np.float64, shape, elements=VALUES, fill=st.just(0.5)))
-    edges = np.arange(shape[1] + 1.0)
+    edges = np.arange(shape[1] + 1.0) + data.draw(st.sampled_from([-3.0, 0.0, 1.0]))
+    scale = Axis(scale=data.draw(st.sampled_from(["linear", "log"])))
+    steps, centre, limits = np.arange(shape[1]), data.draw(st.none() | VALUES), data.draw(LIMITS)
+    heatmap = Heatmap(name="h", title=label, values=values, row_labels=(label,), column_labels=(label, label), value_label=label)
     for figure in (
-        Heatmap(name="h", title=label, values=values, row_labels=(label,), column_labels=(label, label), value_label=label),
-        Histogram(name="i", title=label, edges=edges, counts=np.abs(values), labels=(label,)),
+        heatmap,
+        replace(heatmap, steps=steps, centre=centre, limits=limits, row_labels=(), column_labels=()),
+        Histogram(name="i", title=label, edges=edges, counts=np.abs(values), labels=(label,), x=scale, y=scale),
         Image(name="m", title=label, values=values, labels=(label,)),
         Table(name="t", title=label, columns=(label, "b"), rows=((label,), ("1", "2", "3"))),
     ):

@@ -6,22 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.color import Color, ColorSystem
 
-from ibmon.figures.figure import Axis, Curves, Line, View
+from ibmon.figures.figure import Axis, Curves, Line, Plane, View
 from ibmon.figures.ticks import nice_step, ticks
 from ibmon.figures.view import hues, short_labels, smoothed
-from ibmon.plot import Palette, draw, table
+from ibmon.plot import CellGrid, Palette, draw, table
+from ibmon.plot.areas import scaled, value_range
 from ibmon.plot.axes import spread
 from ibmon.plot.canvas import Box, Dots, clean, shorten
 from ibmon.plot.curves import thinned
-from ibmon.plot.palette import LEVELS, XTERM, oklab
 from ibmon.plot.scales import fit_limits
 from plot import samples
-
-
-def rgb(packed: np.ndarray) -> np.ndarray:
-    return np.stack([packed >> 16, packed >> 8 & 255, packed & 255], axis=-1).astype(float)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +106,7 @@ def test_thinning_loses_no_dot() -> None:
     x = np.linspace(0, 19, 1000)
     y = 20 + 15 * np.sin(np.arange(1000.0))
     y[500:560] = np.nan
-    few_x, few_y = thinned(x, y)
+    few_x, few_y, _ = thinned(x, y)
     assert len(few_x) < 100
     whole, thin = (Dots(10, 10, Box(0, 0, 10, 10)) for _ in range(2))
     whole.polyline(x, y, 1)
@@ -154,37 +149,174 @@ def test_text_is_made_harmless() -> None:
     assert shorten("abc", 0) == ""
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
-def test_256_colours_survive_a_conversion(theme: str) -> None:
-    palette = Palette(depth="256", theme=theme)  # pyright: ignore[reportArgumentType]
-    used = [
-        palette.fades(),
-        np.array([palette.shadow(i) for i in range(8)]),
-        palette.epochs(),
-        palette.epochs(faint=True),
-        palette.heat(),
-    ]
-    roles = [palette.role(role) for role in ("text", "strong", "axis", "grid", "reference", "warn")]
-    for r, g, b in rgb(np.concatenate([*(a.ravel() for a in used), roles])).astype(int).tolist():
-        number = Color.from_rgb(r, g, b).downgrade(ColorSystem.EIGHT_BIT).number
-        assert number is not None
-        assert tuple(XTERM[number - 16]) == (r, g, b)
+def bold_words(grid: CellGrid) -> set[str]:
+    rows = zip(grid.lines(), grid.bold, strict=True)
+    return {word for line, bold in rows for word in "".join(c if b else " " for c, b in zip(line, bold, strict=True)).split()}
 
 
-@pytest.mark.parametrize("depth", ["true", "256"])
-@pytest.mark.parametrize("theme", ["dark", "light"])
-def test_ramps_never_fall_in_lightness(depth: str, theme: str) -> None:
-    palette = Palette(depth=depth, theme=theme)  # pyright: ignore[reportArgumentType]
-    for ramp in (palette.epochs(), palette.heat(), palette.greys()):
-        assert (np.diff(oklab(rgb(ramp))[:, 0]) >= -1e-3).all()
-        assert len(set(ramp.tolist())) >= 8
-    assert len(palette.epochs()) == LEVELS
-    ground = oklab(rgb(np.array(palette.role("ground"))))[0]
-    assert (np.abs(oklab(rgb(palette.epochs()))[:, 0] - ground) > 0.2).all()
-    faded, newest = palette.fades()[:, 0], palette.fades()[:, -1]
-    contrast = np.abs(oklab(rgb(faded))[:, 0] - ground) / np.abs(oklab(rgb(newest))[:, 0] - ground)
-    assert (contrast >= 0.4).all()
-    assert len(set(newest.tolist())) == 8
+def test_positions_have_a_colour_bar_where_there_is_room() -> None:
+    wide, narrow = draw(samples.timepoints(), 78, 19), draw(samples.timepoints(), 50, 12)
+    right = wide.frame.left + wide.frame.width
+    bar = wide.grid.bg[1:17, right + 1 : right + 3]
+    assert bar[0, 0] == Palette().ramp()[-1]
+    assert bar[-1, 1] == Palette().ramp()[0]
+    assert wide.grid.lines()[0].endswith("timepoint")
+    assert [line[right + 4 :].strip() for line in wide.grid.lines()[1:17] if line[right + 4 :].strip()] == ["10", "5", "1"]
+    assert "timepoint 1 ━━━━━━━━ 10" in narrow.grid.lines()[0]
+    assert (narrow.grid.bg == -1).all()
+
+
+def test_positions_keep_their_colours_when_others_are_hidden() -> None:
+    alone = draw(samples.timepoints(), 78, 19, View(only=("t10",)))
+    inside = np.s_[alone.frame.top : alone.frame.top + alone.frame.height, : alone.frame.left + alone.frame.width]
+    used = set(alone.grid.fg[inside].ravel().tolist())
+    assert used & set(Palette().faded_ramp()[-1].tolist())
+    assert not used & set(Palette().faded_ramp()[:-1].ravel().tolist())
+
+
+@given(st.integers(13, 400), st.sampled_from([(78, 19), (40, 12)]))
+def test_of_many_positions_a_few_are_named(count: int, size: tuple[int, int]) -> None:
+    chart = draw(samples.timepoints(count, 3), *size)
+    named = {int(word) for word in bold_words(chart.grid)}
+    assert {1, count} <= named
+    assert len(named) == 5
+
+
+def test_runs_have_marks_and_layers_keep_their_hue() -> None:
+    figure = samples.two_planes()
+    by_layer, by_run = draw(figure, 90, 24).grid, draw(figure, 90, 24, View(colour="run")).grid
+    for mark in "●○":
+        hues = set(by_layer.fg[(by_layer.ch == ord(mark)) & by_layer.bold].tolist())
+        assert hues == {Palette().series(i) for i in range(3)}
+    for number, mark in enumerate("●○"):
+        assert set(by_run.fg[(by_run.ch == ord(mark)) & by_run.bold].tolist()) == {Palette().series(number)}
+    assert "● tanh  ○ relu" in by_layer.lines()[0]
+    single = draw(replace(figure, trajectories=figure.trajectories[:3]), 90, 24).grid
+    assert "●" not in "".join(single.lines())
+
+
+def test_curves_of_runs_carry_their_marks() -> None:
+    grid = draw(samples.two_curves(), 90, 20).grid
+    text = "".join(grid.lines())
+    assert text.count("● layer") == text.count("○ layer") == 2
+    assert text.count("●") > 6
+    assert text.count("○") > 6
+
+
+def test_links_stay_within_a_run() -> None:
+    path = samples.plane(1).trajectories[0]
+    near, far = (
+        replace(path, x=np.full_like(path.x, x), y=0 * path.y + 0.5, hollow=None, run=run) for x, run in ((1, "a"), (9, "b"))
+    )
+    figure = replace(samples.plane(1), trajectories=(near, far), references=())
+
+    def between(figure: Plane) -> set[str]:
+        chart = draw(figure, 70, 16, View(colour="epoch"))
+        row, columns = chart.frame.row(0.5), [chart.frame.column(x) for x in (3, 7)]
+        return set(chart.grid.lines()[row][slice(*columns)]) - {" ", "·"}
+
+    assert not between(figure)
+    assert between(replace(figure, trajectories=tuple(replace(t, run="") for t in (near, far))))
+
+
+@given(
+    st.lists(st.floats(-100, 100), min_size=2, max_size=9),
+    st.floats(-50, 50),
+    st.sampled_from([(None, None), (-200.0, None), (None, 150.0)]),
+)
+def test_a_centre_is_the_middle_of_the_colours(
+    values: list[float], centre: float, limits: tuple[float | None, float | None]
+) -> None:
+    array = np.array(values)
+    span = value_range(array, limits, centre)
+    assert span is not None
+    assert centre - span[0] == pytest.approx(span[1] - centre)
+    assert limits[0] in (None, span[0])
+    part = scaled(array, span, centre)
+    assert ((part >= 0) & (part <= 1)).all()
+    assert (part[array > centre] >= 0.5).all()
+    assert (part[array < centre] <= 0.5).all()
+    assert scaled(np.array([centre]), span, centre)[0] == pytest.approx(0.5)
+
+
+def test_both_limits_given_are_kept_around_a_centre() -> None:
+    span = value_range(np.array([0.0, 1.0]), (-1.0, 4.0), 0.0)
+    assert span == (-1.0, 4.0)
+    np.testing.assert_allclose(scaled(np.array([-1.0, -0.5, 0.0, 2.0, 4.0]), span, 0.0), [0, 0.25, 0.5, 0.75, 1])
+
+
+def test_signs_are_told_apart_without_colours() -> None:
+    figure = samples.net_flow(30)
+    chart = draw(figure, 60, 34, palette=Palette(depth="none"))
+    drawn = [line[chart.frame.left : chart.frame.left + 30] for line in chart.grid.lines()[1:31]]
+    tenths = np.minimum(10 * np.abs(figure.values) / np.abs(figure.values).max(), 9).astype(int)
+    for line, row, tens in zip(drawn, figure.values, tenths, strict=True):
+        assert line == "".join(("0abcdefghi" if v < 0 else "0123456789")[t] for v, t in zip(row, tens, strict=True))
+    coarse = draw(figure, 60, 34, palette=Palette(depth="16")).grid
+    used = set(coarse.fg[np.isin(coarse.ch, [ord(c) for c in "░▒▓█"])].tolist())
+    assert used == set(Palette(depth="16").diverging().tolist())
+
+
+def test_walking_through_the_epochs_hides_columns_and_changes_no_colour() -> None:
+    figure = samples.over_epochs(20, 30)
+    whole, part = draw(figure, 70, 14), draw(figure, 70, 14, View(until=150))
+    box, half = whole.frame, whole.frame.width // 2
+    assert whole.frame == part.frame
+    for name in ("ch", "fg", "bg"):
+        before, after = (getattr(chart.grid, name)[1 : box.top + box.height, : box.left + half] for chart in (whole, part))
+        assert (before == after).all()
+    assert (part.grid.bg[1 : box.top + box.height, box.left + half : box.left + box.width] == -1).all()
+
+
+@given(st.integers(2, 300), st.integers(2, 300), st.data())
+def test_the_cursor_has_its_labels(rows: int, columns: int, data: st.DataObject) -> None:
+    cursor = data.draw(st.integers(0, rows - 1)), data.draw(st.integers(0, columns - 1))
+    grid = draw(samples.over_epochs(rows, columns), 64, 16, View(cursor=cursor)).grid
+    assert {str(cursor[0] + 1), str(cursor[1] + 1)} <= bold_words(grid)
+
+
+def test_large_matrices_say_that_they_are_averaged() -> None:
+    assert "mean of 10.7×5" in draw(samples.over_epochs(300, 250), 64, 16).grid.lines()[0]
+    assert "mean" not in draw(samples.over_epochs(20, 30), 64, 16).grid.lines()[0]
+
+
+def test_values_in_cells_need_room() -> None:
+    assert "96" in "".join(draw(samples.confusion(), 80, 20).grid.lines()[:-2])
+    assert "0.36" not in "".join(draw(samples.net_flow(), 40, 12).grid.lines())
+
+
+def test_histograms_mark_the_bin_under_the_cursor() -> None:
+    plain, chart = draw(samples.correlations(), 60, 14), draw(samples.correlations(), 60, 14, View(cursor=(1, 16)))
+    column = chart.grid.lines()[-2].index("▲")
+    low, high = samples.correlations().edges[16:18]
+    assert low <= chart.frame.data(column, 3)[0] <= high
+    changed = np.unique(np.argwhere(plain.grid.fg != chart.grid.fg)[:, 1])
+    assert all(low - 0.05 <= chart.frame.data(int(c), 3)[0] <= high + 0.05 for c in changed)
+    assert (chart.grid.fg[5:12, column] == Palette().role("strong")).any()
+
+
+def test_logarithmic_histograms_count_what_they_cannot_show() -> None:
+    figure = samples.histogram()
+    lines = draw(figure, 60, 14, View(x_scale="log")).grid.lines()
+    assert "29 not drawn" in lines[0]
+    frame = draw(samples.sizes(), 60, 14).frame
+    assert (frame.x_limits, frame.x_scale, frame.y_scale) == ((1.0, 10000.0), "log", "log")
+    assert frame.y_limits[0] < 1
+    zoomed = draw(samples.sizes(), 60, 14, View(x_limits=(10.0, 1000.0), y_limits=(1.0, 100.0))).frame
+    assert zoomed.x_limits == pytest.approx((10.0, 1000.0))
+    assert zoomed.y_limits == pytest.approx((1.0, 100.0))
+
+
+@given(st.integers(0, 56), st.integers(6, 30))
+def test_tables_keep_the_row_of_the_cursor_in_view(row: int, rows: int) -> None:
+    grid = draw(samples.long_table(), 40, rows, View(cursor=(row, 0))).grid
+    shown = grid.lines()
+    marked = [line for line, bold in zip(shown[1:], grid.bold[1:], strict=True) if bold.any()]
+    assert [line.split()[0] for line in marked] == [str(100 * row)]
+    first, last = (int(part) for part in shown[-1].split()[0].split("–"))
+    assert shown[-1].strip() == f"{first}–{last} of 57"
+    assert shown[1].split()[0] == str(100 * (first - 1))
+    assert last - first == rows - 3
 
 
 def test_tables_show_the_newest_values() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ibmon.records import AnyRecord, Captured, Measured, Progress, Result, Scalars, Value
+from ibmon.records import AnyRecord, Captured, Measured, Notice, Progress, Result, Scalars, Value
 from ibmon.runs.history import HistoryReader, thin
 from ibmon.runs.log import LogWriter
 from support import history_of, written
@@ -98,3 +98,24 @@ def test_the_untrained_network_is_epoch_zero_where_epochs_are_counted() -> None:
     run = written([_result(0, 1.0), _result(1, 2.0, epoch=1.0)], role="analyst")
     assert history_of(run).series[0].epoch.tolist() == [0.0, 1.0]
     assert history_of(run).epoch_of(15) == 1.0
+
+
+def test_trainer_and_analyst_are_read_by_turns_and_a_log_that_cannot_be_read_stops_neither() -> None:
+    run = written([Captured(segment=1, seq=i, step=i) for i in range(9000)])
+    written([Measured(segment=1, seq=i) for i in range(9000)], role="analyst", run=run)
+    reader = HistoryReader(run)
+    reader.poll(0.0)
+    assert 0 < reader.history().captured < 9000
+    assert reader.history().measured > 0
+    (run.path / "trainer-0.jsonl").symlink_to(run.logs("trainer")[0])
+    reader = HistoryReader(run)
+    reader.poll()
+    assert reader.complete
+    assert (reader.history().captured, reader.history().measured) == (9000, 9000)
+
+
+def test_a_notice_knows_where_the_training_was() -> None:
+    run = written(
+        [Notice(text="a"), Progress(segment=1, step=7), Notice(text="b"), Captured(segment=1, seq=0, step=9), Notice(text="c")]
+    )
+    assert [(n.text, n.step) for n in history_of(run).notices] == [("a", None), ("b", 7), ("c", 9)]

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import ibmon.tui.keys as table
 from ibmon.tui.dialogs import Help, StopTraining
-from ibmon.tui.keys import KEYS
+from ibmon.tui.keys import KEYS, SCREENS
 from ibmon.tui.main import MainScreen
 
 
 def test_one_table():
     assert len({k.id for k in KEYS}) == len(KEYS)
-    keys = [key for k in KEYS for key in k.keys.split(",")]
-    assert len(set(keys)) == len(keys)
+    for screen in (*SCREENS, "other"):
+        there = [key for k in KEYS if k.offered(screen, read_only=False) and not k.inspecting for key in k.keys.split(",")]
+        assert len(set(there)) == len(there), screen
     for k in KEYS:
         name = k.action.partition("(")[0]
         assert name == "app.command_palette" or hasattr(MainScreen, f"action_{name}")
@@ -151,7 +152,7 @@ def test_stopping_asks_first(write, show):
         await screen.see("information plane")
         await screen.press("X")
         assert isinstance(screen.app.screen, StopTraining)
-        await screen.see("Stop the training of demo-1?", "last snapshot")
+        await screen.see("Stop the training of demo-1?", "Nothing that was measured is lost")
         await screen.press("n")
         await screen.gone("Stop the training")
         assert not (writer.run.control / "stop").exists()
@@ -174,11 +175,24 @@ def test_snapshot_and_export(write, show):
         await screen.press("S")
         await screen.wait((writer.run.control / "snapshot").exists)
         await screen.press("e")
-        await screen.told("saved", ".png", seconds=60)
+        await screen.see("save information plane as", "PDF")
+        await screen.press("escape")
+        await screen.gone("save information plane")
+        for key, kind in (("p", ".png"), ("c", ".csv")):
+            await screen.press("e")
+            await screen.see("save information plane as")
+            await screen.press(key)
+            await screen.told("saved", kind, seconds=60)
+        await screen.press("comma", "e", "s")
+        await screen.told("saved", "-step-40.svg", seconds=60)
 
     show(writer.run, body)
     (picture,) = Path(writer.run.figures).glob("*.png")
     assert picture.read_bytes().startswith(b"\x89PNG")
+    (numbers,) = Path(writer.run.figures).glob("*.csv")
+    assert len(numbers.read_text().splitlines()) == 1 + 3 * 5
+    (drawing,) = Path(writer.run.figures).glob("*-step-40.svg")
+    assert "<svg" in drawing.read_text()
 
 
 def test_read_only_writes_nothing(write, show):
@@ -190,7 +204,7 @@ def test_read_only_writes_nothing(write, show):
         assert isinstance(screen.app.screen, MainScreen)
         assert "export" not in screen.row("keys")
         await screen.press("question_mark")
-        await screen.see("not in a read-only look")
+        await screen.see("read only: keys marked – are off", "–  take a snapshot now")
 
     show(writer.run, body, read_only=True)
     assert not list(writer.run.control.iterdir())
@@ -203,7 +217,7 @@ def test_keys_can_be_remapped(write, show):
     async def body(screen):
         await screen.see("information plane")
         await screen.press("c")
-        assert screen.panel.view.colour == "series"
+        assert screen.panel.view.colour is None
         await screen.press("z")
         await screen.see("colour: epoch")
         assert "z colour" in screen.row("keys")

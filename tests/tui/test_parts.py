@@ -9,6 +9,7 @@ from rich.style import Style
 from ibmon.figures.figure import Axis, Curves, Heatmap, Line, View
 from ibmon.tui import looking
 from ibmon.tui.layout import capacity, tiles
+from ibmon.tui.readout import readout
 from ibmon.tui.rows import changed, fitted, width_of
 
 STYLE = Style(bold=True)
@@ -72,11 +73,11 @@ def test_the_cursor_stands_on_points_only():
 
 
 def test_reading_a_curve_and_a_heatmap():
-    said = "".join(text for words in looking.readout(curves([1.5, 2.5]), View(cursor=(0, 1))) for text, _ in words)
+    said = "".join(text for words in readout(curves([1.5, 2.5]), View(cursor=(0, 1))) for text, _ in words)
     assert "value 2.5 bits" in said
     assert "epoch 1" in said
     heat = Heatmap(name="h", title="h", values=np.array([[1.0, np.nan]]), row_labels=("a",), column_labels=("b", "c"))
-    said = "".join(text for words in looking.readout(heat, View(cursor=(0, 0))) for text, _ in words)
+    said = "".join(text for words in readout(heat, View(cursor=(0, 0))) for text, _ in words)
     assert "row a" in said
     assert "value 1" in said
 

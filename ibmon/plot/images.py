@@ -1,0 +1,67 @@
+"""Pictures in half blocks."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ibmon.figures.table import pictures
+
+from .areas import paint, scaled, shrunk, value_range
+from .axes import EMPTY, Chart, blank_frame, message
+from .canvas import Box, Canvas, shorten
+from .scales import forward
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ibmon.figures.figure import Image, View
+
+    from .palette import Palette
+    from .scales import Frame
+
+
+def draw_image(figure: Image, columns: int, rows: int, view: View, palette: Palette, hold: Frame | None = None) -> Chart:
+    """One picture, or several beside each other, as grey half blocks with their labels beneath."""
+    values = forward(pictures(figure), "linear")
+    if values.ndim != 3 or not values.size or (span := value_range(values, figure.limits)) is None:
+        return message(EMPTY, columns, rows, palette)
+    canvas = Canvas(columns, rows, ascii_only=palette.ascii)
+    labelled = 1 if any(figure.labels) else 0
+    across, down, high, wide = _montage(values.shape, columns, rows, labelled)
+    for k in range(min(len(values), across * down)):
+        left, top = k % across * (wide + 1), k // across * (high + labelled)
+        part = scaled(_resized(values[k], 2 * high, wide), span)
+        paint(canvas, Box(left, top, wide, high), part, palette.greys(), palette)
+        if labelled and k < len(figure.labels):
+            canvas.text(left, top + high, shorten(figure.labels[k], wide), palette.role("text"))
+    return Chart(canvas.grid(), blank_frame(columns, rows))
+
+
+def _montage(shape: Sequence[int], columns: int, rows: int, labelled: int) -> tuple[int, int, int, int]:
+    """How many pictures go beside and below each other, and their height and width in cells."""
+    count, height, width = shape
+    best = (1, 1, max(1, rows - labelled), max(1, columns), 0)
+    for across in range(1, count + 1):
+        down = math.ceil(count / across)
+        wide, high = (columns + 1) // across - 1, rows // down - labelled
+        if wide < 1 or high < 1:
+            continue
+        scale = min(wide / width, 2 * high / height)
+        wide, high = max(1, int(width * scale)), max(1, math.ceil(height * scale / 2))
+        high = min(high, rows // down - labelled)
+        if wide * high > best[4]:
+            best = (across, down, high, wide, wide * high)
+    if best[4] == 0:  # more pictures than cells: as many as go
+        across = max(1, min(count, (columns + 1) // 5))
+        return across, max(1, rows // (2 + labelled)), min(2, max(1, rows - labelled)), max(1, min(4, columns))
+    return best[:4]
+
+
+def _resized(values: np.ndarray, height: int, width: int) -> np.ndarray:
+    small = shrunk(values, height, width)
+    rows = np.arange(height) * small.shape[0] // height
+    columns = np.arange(width) * small.shape[1] // width
+    return small[rows][:, columns]

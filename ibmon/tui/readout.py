@@ -1,0 +1,169 @@
+"""What the cursor of a chart points at, in words: value, bounds, all else that the estimate says. Pure functions."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ibmon.figures.figure import Curves, Figure, Heatmap, Histogram, Image, Plane, Table, View
+from ibmon.figures.table import pictures
+from ibmon.figures.view import number
+
+from .looking import series_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ibmon.figures.figure import Axis, Line, Trajectory
+
+    from .look import Role
+
+_DETAIL_WORDS = {"error": "±", "null": "null", "p_value": "p", "raw": "raw", "limit": "at most"}
+Words = list[tuple[str, "Role"]]
+
+
+def readout(figure: Figure, view: View, epoch: float | None = None) -> list[Words]:
+    """What is under the cursor, line by line. ``epoch`` is that of the point, where the figure does not know it."""
+    if view.cursor is None or view.cursor[0] not in series_of(figure, view):
+        return [[("nothing to inspect in this chart", "dim")]]
+    i, k = view.cursor
+    if isinstance(figure, Plane):
+        return _of_plane(figure, i, k)
+    if isinstance(figure, Curves):
+        return _of_curves(figure, i, k, epoch)
+    if isinstance(figure, Heatmap):
+        return _of_heatmap(figure, i, k)
+    if isinstance(figure, Histogram):
+        return _of_histogram(figure, i, k)
+    if isinstance(figure, Table):
+        pairs = [(name, cell) for name, cell in zip(figure.columns, figure.rows[i], strict=False) if cell]
+        row: Words = []
+        for name, cell in pairs:
+            row.extend(((f"{name} ", "dim"), (f"{cell}  ", "strong")))
+        return [row, [(f"row {i + 1} of {len(figure.rows)}", "dim")], _origin(figure.note, ())]
+    if isinstance(figure, Image):
+        return _of_image(figure, i)
+    return [[("nothing to inspect in this chart", "dim")]]
+
+
+def _of_plane(figure: Plane, i: int, k: int) -> list[Words]:
+    t = figure.trajectories[i]
+    flags = t.flags[k] if k < len(t.flags) else ()
+    if t.hollow is not None and bool(t.hollow[k]) and not flags:
+        flags = ("saturated",)
+    return [
+        _point(figure, t, len(t.x), k, float(t.epoch[k]), int(t.step[k])),
+        [*_value(figure.x, float(t.x[k]), _at(t.x_lower, k), _at(t.x_upper, k)), *_beside(t.x_details, k, float(t.x[k]))],
+        [*_value(figure.y, float(t.y[k]), _at(t.y_lower, k), _at(t.y_upper, k)), *_beside(t.y_details, k, float(t.y[k]))],
+        _origin(t.estimator or figure.note, flags),
+    ]
+
+
+def _of_curves(figure: Curves, i: int, k: int, epoch: float | None) -> list[Words]:
+    line = figure.lines[i]
+    step = None if line.step is None else int(line.step[k])
+    band = _at(line.lower, k), _at(line.upper, k)
+    unit = _name(figure.x)[0]
+    at: Words = [("   ", "text"), (f"{unit or 'x'} {number(float(line.x[k]), 6)}", "text")]
+    known = float(line.x[k]) if unit.startswith("epoch") else epoch
+    return [
+        _point(figure, line, len(line.x), k, known, step) + (at if not unit.startswith(("epoch", "step")) else []),
+        [*_value(figure.y, float(line.y[k]), *band, words="band"), *_beside(line.details, k, float(line.y[k]))],
+        _origin(line.estimator or figure.note, line.flags[k] if k < len(line.flags) else ()),
+    ]
+
+
+def _of_heatmap(figure: Heatmap, i: int, k: int) -> list[Words]:
+    """The value with its row and column; of counts also their share of both."""
+    values = np.atleast_2d(np.asarray(figure.values, np.float64))
+    row = figure.row_labels[i] if i < len(figure.row_labels) else str(i)
+    column = figure.column_labels[k] if k < len(figure.column_labels) else str(k)
+    where: Words = [(f"{figure.y.label or 'row'} {row}   {figure.x.label or 'column'} {column}", "strong")]
+    if figure.steps is not None and k < len(figure.steps):
+        where.extend((("   step ", "dim"), (str(int(figure.steps[k])), "text")))
+    value = float(values[i, k])
+    said: Words = [(f"{figure.value_label or 'value'} ", "dim"), (number(value), "strong")]
+    finite = values[np.isfinite(values)]
+    if finite.size and (finite >= 0).all() and (finite == np.rint(finite)).all() and math.isfinite(value):
+        for name, total in (("row", float(np.nansum(values[i]))), ("column", float(np.nansum(values[:, k])))):
+            said.extend(((f"   of its {name} ", "dim"), (f"{100 * value / total:.1f} %" if total else "–", "text")))
+    return [where, said, _origin(figure.note, ())]
+
+
+def _of_histogram(figure: Histogram, i: int, k: int) -> list[Words]:
+    counts = np.atleast_2d(np.asarray(figure.counts, np.float64))
+    name = figure.labels[i] if i < len(figure.labels) else figure.x.label or "bin"
+    low, high = (number(float(edge)) for edge in (figure.edges[k], figure.edges[k + 1]))
+    total = float(counts[i].sum())
+    share = f"{100 * float(counts[i, k]) / total:.1f} %" if total else "–"
+    return [
+        [(name, "strong"), (f"   from {low} to {high}", "text"), (f"   bin {k + 1} of {counts.shape[1]}", "dim")],
+        [
+            (f"{figure.y.label or 'count'} ", "dim"),
+            (number(float(counts[i, k])), "strong"),
+            ("   of all ", "dim"),
+            (share, "text"),
+        ],
+        _origin(figure.note, ()),
+    ]
+
+
+def _of_image(figure: Image, i: int) -> list[Words]:
+    picture = pictures(figure)[i]
+    kept = picture[np.isfinite(picture)]
+    name = figure.labels[i] if i < len(figure.labels) else f"picture {i + 1}"
+    if not kept.size:
+        return [[(name, "strong")], [("no value is finite", "warn")]]
+    said: Words = []
+    for what, value in (("least", kept.min()), ("mean", kept.mean()), ("largest", kept.max())):
+        said.extend(((f"{what} ", "dim"), (f"{number(float(value))}   ", "text")))
+    return [[(name, "strong")], said]
+
+
+def _point(figure: Plane | Curves, one: Line | Trajectory, count: int, k: int, epoch: float | None, step: int | None) -> Words:
+    words: Words = [(f"{one.run}   ", "accent")] if one.run else []
+    words.append((one.label or "point", "strong"))
+    if one.position is not None and figure.positions is not None:
+        words.extend(((f"   {_name(figure.positions)[0]} ", "dim"), (number(one.position, 6), "text")))
+    if epoch is not None and math.isfinite(epoch):
+        words.extend((("   epoch ", "dim"), (number(epoch, 6), "text")))
+    if step is not None:
+        words.extend((("   step ", "dim"), (str(step), "text")))
+    return [*words, (f"   point {k + 1} of {count}", "dim")]
+
+
+def _value(axis: Axis, value: float, low: float, high: float, words: str = "bounds") -> Words:
+    name, unit = _name(axis)
+    said: Words = [(f"{name or 'value'} ", "dim"), (f"{number(value)}{' ' + unit if unit else ''}", "strong")]
+    if math.isfinite(low) or math.isfinite(high):
+        return [*said, (f"  {words} ", "dim"), (f"{number(low)} to {number(high)}", "text")]
+    return [*said, ("  no bounds", "dim")] if words == "bounds" else said
+
+
+def _beside(details: Mapping[str, np.ndarray], k: int, value: float) -> Words:
+    """What an estimate says beside its value; the raw value only where clipping changed it."""
+    said: Words = []
+    for name, word in _DETAIL_WORDS.items():
+        detail = _at(details.get(name), k)
+        if math.isfinite(detail) and not (name == "raw" and math.isclose(detail, value, abs_tol=1e-9)):
+            said.extend(((f"  {word} ", "dim"), (number(detail), "text")))
+    return said
+
+
+def _origin(estimator: str, flags: tuple[str, ...]) -> Words:
+    known: Words = [("estimator ", "dim"), (estimator, "text")]
+    words: Words = known if estimator else [("not an estimate", "dim")]
+    if flags:
+        return [*words, ("   flags ", "dim"), (", ".join(flags), "warn")]
+    return [*words, ("   no flags", "dim")]
+
+
+def _name(axis: Axis) -> tuple[str, str]:
+    name, _, unit = axis.label.partition(" [")
+    return name, unit.rstrip("]")
+
+
+def _at(values: np.ndarray | None, k: int) -> float:
+    return math.nan if values is None else float(values[k])

@@ -1,0 +1,88 @@
+"""One run as it is read: its history, and the figures of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+    from ibmon.figures.figure import Figure
+    from ibmon.runs.directory import RunDirectory
+    from ibmon.runs.history import History
+
+_REST = 4.0
+"""Figures that take long to build are built anew after so many times as long."""
+
+
+class Source:
+    """Reads one run and builds its figures, both in the feed's thread. Raises IbmonError when the run is none."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        from ibmon.runs.history import HistoryReader
+
+        self.run = run
+        self.reader = HistoryReader(run)
+        self.figures: tuple[Figure, ...] = ()
+        self.failures: tuple[str, ...] = ()
+        self.steps: np.ndarray | None = None
+        """Every step that can be looked at."""
+        self._values = -1
+        self._rested = 0.0
+        self._then: tuple[int, int, tuple[Figure, ...]] | None = None
+
+    @property
+    def history(self) -> History:
+        return self.reader.history()
+
+    @property
+    def bytes(self) -> tuple[int, int]:
+        """How much of the logs has been read, and how much there is."""
+        files = (*self.run.logs("trainer"), *self.run.logs("analyst"))
+        return self.reader.offset, sum(_size(path) for path in files)
+
+    def build(self, *, now: bool = False) -> None:
+        """Bring the figures in line with the history where it has new values; not yet where that takes long, unless ``now``."""
+        history = self.history
+        values = sum(len(s.step) for s in (*history.series, *history.scalars.values()))
+        if values == self._values or not (now or time.monotonic() >= self._rested):
+            return
+        from ibmon.figures.build import build_figures
+
+        began = time.monotonic()
+        figures, failures = build_figures(history)
+        self.figures, self.failures, self._values = tuple(figures), tuple(failures), values
+        self.steps = _steps(history)
+        self._rested = time.monotonic() + _REST * (time.monotonic() - began)
+
+    def then(self, step: int) -> tuple[Figure, ...]:
+        """The figures as they were at a step."""
+        if self._then is None or self._then[:2] != (step, self._values):
+            from ibmon.figures.build import build_figures
+            from ibmon.runs.history import thin
+
+            history = self.history
+            series = tuple(s for s in (thin(s, step) for s in history.series) if len(s.step))
+            self._then = (step, self._values, tuple(build_figures(replace(history, series=series))[0]))
+        return self._then[2]
+
+
+def _steps(history: History) -> np.ndarray | None:
+    """The steps of measurements, else those of what was logged."""
+    steps = history.steps
+    if len(steps) or not history.scalars:
+        return steps
+    import numpy as np
+
+    return np.unique(np.concatenate([s.step for s in history.scalars.values()]))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
