@@ -48,10 +48,11 @@ def heatmap_lines(figure: Heatmap, view: View, columns: int, rows: int, colour: 
     labels = figure.column_labels or tuple(
         number(float(v), 6) for v in (np.arange(values.shape[1]) if figure.steps is None else figure.steps)
     )
-    key = "".join(_cell(inks, k, 1) for k in range(len(inks)))
     axes = " × ".join(label for label in (figure.y.label, figure.x.label) if label)
     ends = f"{number(span[0], 3)} ", f" {number(span[1], 3)}"
-    said = "  ".join(part for part in (axes, figure.value_label) if part)[: max(0, columns - len(inks) - len("".join(ends)) - 2)]
+    room = columns - len("".join(ends))
+    key = "".join(_cell(inks, k, 1) for k in _some(len(inks), max(2, room)).tolist())
+    said = "  ".join(part for part in (axes, figure.value_label) if part)[: max(0, room - len(inks) - 2)]
     return [f"{said}  {ends[0]}{key}{ends[1]}".lstrip(), *lines, _ruler(labels, across.tolist(), left, wide, columns)]
 
 
