@@ -118,7 +118,7 @@ class Watching:
         governor = self.governor
         if governor.thin(schedule, at, total):
             self.notice(
-                f"Snapshots are thinned to every {2**governor.level}th of the schedule: they took "
+                f"Snapshots are thinned to one in {2**governor.level} of the schedule: they took "
                 f"{100 * governor.overhead:.1f} % of the training's time (budget {100 * governor.budget:.0f} %)."
             )
 

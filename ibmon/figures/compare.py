@@ -13,11 +13,12 @@ import numpy as np
 
 from .figure import Axis, Curves, Figure, Heatmap, Histogram, Line, Plane, Reference, Table, Trajectory, View
 from .pooling import mean, pooled_line, pooled_series, pooled_trajectory, total
-from .view import RUN_MARKS, number, series_in, short_labels, shown_length, shown_points
+from .view import RUN_MARKS, common_hues, number, series_in, shown_length, shown_points
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Hashable, Iterator, Mapping, Sequence
 
+_FIGURE = "figure "
 _End = tuple[float, str, str]
 """The newest value of a series, how it is said, and the epoch or step it belongs to."""
 
@@ -63,7 +64,8 @@ def overlay(runs: Mapping[str, Sequence[Figure]]) -> list[Figure]:
 def differences(runs: Mapping[str, Sequence[Figure]], until: int | None = None) -> Table | None:
     """The newest value of every series that at least two runs have, and how far each run is from the first.
 
-    With ``until`` the newest value is that of the last point up to this step.
+    What several figures show of one estimator is one row; companions without a name of their own (a null) are left out. With
+    ``until`` the newest value is that of the last point up to this step.
     """
     ends = [dict(_ends(figures, until)) for figures in runs.values()]
     rows: list[tuple[str, ...]] = []
@@ -73,17 +75,19 @@ def differences(runs: Mapping[str, Sequence[Figure]], until: int | None = None) 
         if sum(end is not None for end in found) < 2:
             single += 1
             continue
-        *names, unit = key
+        quantity, series, source, unit = key
         places = [end[2] if end else "–" for end in found]
         at = f"{unit} {' / '.join(places)}" if len(set(places) - {"–"}) > 1 else ""
-        rows.append((*names, *(end[1] if end else "–" for end in found), *(_apart(end, found[0]) for end in found[1:]), at))
+        by = "" if source.startswith(_FIGURE) else source
+        values = (end[1] if end else "–" for end in found)
+        rows.append((quantity, series, *values, *(_apart(end, found[0]) for end in found[1:]), at, by))
     if not rows:
         return None
     first, *others = runs
-    columns = ("figure", "series", "quantity", first, *others, *(f"{run} − {first}" for run in others), "at")
-    if not any(row[-1] for row in rows):
-        columns, rows = columns[:-1], [row[:-1] for row in rows]
-    banded = any("(" in cell for row in rows for cell in row[3:])
+    columns = ("quantity", "series", first, *others, *(f"{run} − {first}" for run in others), "at", "estimator")
+    kept = [k for k in range(len(columns)) if k < len(columns) - 2 or any(row[k] for row in rows)]
+    columns, rows = tuple(columns[k] for k in kept), [tuple(row[k] for k in kept) for row in rows]
+    banded = any("(" in cell for row in rows for cell in row[2 : 2 + len(runs)])
     notes = ["newest values"]
     notes += ["in brackets 10–90 % of the networks, or the band of the curve"] if banded else []
     notes += [f"left out: {single} that only one run has"] if single else []
@@ -91,36 +95,10 @@ def differences(runs: Mapping[str, Sequence[Figure]], until: int | None = None) 
         name="differences",
         title="differences",
         screen="compare",
-        important=True,
         note="; ".join(notes),
         columns=columns,
         rows=tuple(rows),
     )
-
-
-def common_hues(runs: Iterable[Sequence[Line | Trajectory]]) -> list[list[int]]:
-    """Numbers for the colours of the series of several runs: as ``hues``, and the same for the same label in all of them."""
-    labels: dict[str, int] = {}
-    groups: dict[Hashable, int] = {}
-    out: list[list[int]] = []
-    new = 0
-    for run, series in enumerate(runs):
-        out.append([])
-        for one in series:
-            group = (run, "alone", len(groups)) if one.group is None else (run, one.group)
-            hue = labels.get(one.label, groups.get(group, new))
-            labels.setdefault(one.label, hue)
-            groups.setdefault(group, hue)
-            new += hue == new
-            out[-1].append(hue)
-    return out
-
-
-def marks_of(figure: Figure) -> list[str]:
-    """The short mark of each series: equal labels of several runs have the same."""
-    labels = list(dict.fromkeys(one.label for one in series_in(figure)))
-    marks = dict(zip(labels, short_labels(labels), strict=True))
-    return [marks[one.label] for one in series_in(figure)]
 
 
 def _by_name(runs: Sequence[Sequence[Figure]]) -> Iterator[list[Figure | None]]:
@@ -229,7 +207,7 @@ def _new_name(text: str, names: set[str]) -> str:
 
 
 def _ends(figures: Sequence[Figure], until: int | None) -> Iterator[tuple[tuple[str, str, str, str], _End]]:
-    """For each (figure, series, quantity, unit of the place) the newest value."""
+    """For each (quantity, series, estimator or else figure, unit of the place) the newest value."""
     view = View(until=until)
     for figure in figures:
         if isinstance(figure, Plane):
@@ -238,13 +216,17 @@ def _ends(figures: Sequence[Figure], until: int | None) -> Iterator[tuple[tuple[
                 for axis, values, members in ((figure.x, t.x, t.members_x), (figure.y, t.y, t.members_y)):
                     for k in shown[-1:].tolist():
                         spread = None if members is None else _tenths(members[k])
-                        yield (figure.name, t.label, axis.label, "epoch"), _end(float(values[k]), spread, float(t.epoch[k]))
+                        source = t.estimator or _FIGURE + figure.name
+                        yield (axis.label, t.label, source, "epoch"), _end(float(values[k]), spread, float(t.epoch[k]))
         elif isinstance(figure, Curves):
             for line in figure.lines:
+                if line.unnamed:
+                    continue
+                source = line.estimator or _FIGURE + figure.name
                 y = line.y[: shown_length(line, view)]
                 for k in np.flatnonzero(np.isfinite(y) & np.isfinite(line.x[: len(y)]))[-1:].tolist():
                     spread = None if line.lower is None or line.upper is None else np.array([line.lower[k], line.upper[k]])
-                    yield (figure.name, line.label, figure.y.label, figure.x.label), _end(float(y[k]), spread, float(line.x[k]))
+                    yield (figure.y.label, line.label, source, figure.x.label), _end(float(y[k]), spread, float(line.x[k]))
 
 
 def _tenths(values: np.ndarray) -> np.ndarray:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .compare import common_hues
 from .image_parts import (
     COLOURS,
     GREY,
@@ -29,7 +28,7 @@ from .image_parts import (
     told_apart,
     whole_positions,
 )
-from .view import meaning, shown_length, smoothed
+from .view import common_hues, meaning, shown_length, smoothed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.patheffects import withStroke
 
-from .compare import common_hues, marks_of
 from .image_parts import (
     COLOURS,
     FAINT,
@@ -30,7 +29,7 @@ from .image_parts import (
     told_apart,
     whole_positions,
 )
-from .view import linked, log_part, meaning, positive_range, shown_points
+from .view import common_hues, linked, log_part, marks_of, meaning, positive_range, shown_points
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotext
 
-from .compare import marks_of
 from .figure import Axis, Curves, Figure, Heatmap, Histogram, Plane, Reference, Scale, Table, View
 from .table import table
 from .text_heatmap import heatmap_lines
@@ -26,6 +25,7 @@ from .view import (
     chosen,
     hues,
     log_part,
+    marks_of,
     meaning,
     number,
     positions_of,

@@ -10,7 +10,7 @@ import numpy as np
 from .figure import Curves, Plane
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Iterable, Sequence
 
     from .figure import Colour, Figure, Heatmap, Line, Trajectory, View
 
@@ -151,3 +151,28 @@ def short_labels(labels: Sequence[str], width: int = 2) -> list[str]:
 def number(value: float, digits: int = 4) -> str:
     """A value for people: few digits, a dash where there is none."""
     return f"{value:.{digits}g}" if math.isfinite(value) else "–"
+
+
+def common_hues(runs: Iterable[Sequence[Line | Trajectory]]) -> list[list[int]]:
+    """Numbers for the colours of the series of several runs: as ``hues``, and the same for the same label in all of them."""
+    labels: dict[str, int] = {}
+    groups: dict[Hashable, int] = {}
+    out: list[list[int]] = []
+    new = 0
+    for run, series in enumerate(runs):
+        out.append([])
+        for one in series:
+            group = (run, "alone", len(groups)) if one.group is None else (run, one.group)
+            hue = labels.get(one.label, groups.get(group, new))
+            labels.setdefault(one.label, hue)
+            groups.setdefault(group, hue)
+            new += hue == new
+            out[-1].append(hue)
+    return out
+
+
+def marks_of(figure: Figure) -> list[str]:
+    """The short mark of each series: equal labels of several runs have the same."""
+    labels = list(dict.fromkeys(one.label for one in series_in(figure)))
+    marks = dict(zip(labels, short_labels(labels), strict=True))
+    return [marks[one.label] for one in series_in(figure)]

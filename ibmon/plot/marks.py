@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ibmon.figures.figure import Plane
-from ibmon.figures.view import RUN_MARKS, hues, number, positions_of, runs_of, series_in, short_labels
+from ibmon.figures.view import RUN_MARKS, hues, marks_of, number, positions_of, runs_of, series_in
 
 from .canvas import shorten
 
@@ -58,11 +58,7 @@ def subject_marks(figure: Plane) -> list[str]:
     if figure.positions is not None and np.isfinite(positions_of(figure)).any():
         positions = positions_of(figure).tolist()
         return [number(p) if math.isfinite(p) else shorten(label, 8) for p, label in zip(positions, labels, strict=True)]
-    if len(runs_of(figure)) < 2:
-        return short_labels(labels)
-    hue = hues(figure.trajectories)
-    first = short_labels([labels[hue.index(h)] for h in dict.fromkeys(hue)])
-    return [first[h] for h in hue]
+    return marks_of(figure)
 
 
 def named(figure: Plane | Curves, shown: Sequence[int]) -> list[int]:

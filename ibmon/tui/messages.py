@@ -157,6 +157,7 @@ class Ticker(Rows):
     def build(self, width: int, height: int) -> list[Row]:
         from ibmon.figures.figure import Curves, View
         from ibmon.figures.table import table
+        from ibmon.figures.view import RUN_MARKS, runs_of
 
         style = self.look.style
         row: Row = [self.piece(" ", style())]
@@ -164,8 +165,11 @@ class Ticker(Rows):
             if not isinstance(figure, Curves):
                 continue
             row.append(self.piece(f" {figure.title}", style("dim")))
-            for line in table(figure, View(until=self._until)).rows[:8]:
-                row.append(self.piece(f" {line[0]} ", style("text")))
+            values = table(figure, View(until=self._until))
+            named = values.columns.index("series")
+            for line in values.rows[:8]:
+                mark = RUN_MARKS[runs.index(line[0])] if (runs := runs_of(figure)) else ""
+                row.append(self.piece(f" {mark}{line[named]} ", style("text")))
                 row.append(self.piece(line[-1][:7], style("strong")))
             row.append(self.piece(" ", style()))
         return [row]

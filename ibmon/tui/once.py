@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.segment import Segment, Segments
+from rich.style import Style
 from textual.geometry import Region
 
 from ibmon.records import IbmonError
@@ -18,6 +19,8 @@ from .app import Wishes, shell_for
 from .look import Look, detect
 
 if TYPE_CHECKING:
+    from textual.pilot import Pilot
+
     from ibmon.runs.directory import RunDirectory
 
     from .shell import Shell
@@ -47,28 +50,36 @@ def print_frame(run: RunDirectory | None, wishes: Wishes) -> int:
 
 async def _frame(shell: Shell, size: tuple[int, int]) -> list[list[Segment]]:
     async with shell.run_test(size=size) as pilot:
-        end = time.monotonic() + WAIT_SECONDS
-        while not shell.main.complete:
-            if shell.main.reason:
-                raise IbmonError(shell.main.reason)
-            if time.monotonic() > end:
-                raise IbmonError(f"The run could not be read within {WAIT_SECONDS:.0f} seconds; try again.")
-            await pilot.pause(0.05)
-        await pilot.pause(0.1)
-        return _picture(shell, size)
+        await ready(shell, pilot)
+        return picture(shell)
 
 
-def _picture(shell: Shell, size: tuple[int, int]) -> list[list[Segment]]:
-    """The widgets that lie beside each other, put together line by line."""
-    pieces: list[list[tuple[int, list[Segment]]]] = [[] for _ in range(size[1])]
-    for widget in shell.main.query("*"):
-        region = widget.region
-        if widget.children or not widget.is_on_screen or not region.area:
-            continue
-        for y, strip in enumerate(widget.render_lines(Region(0, 0, region.width, region.height)), start=region.y):
-            if 0 <= y < size[1]:
-                pieces[y].append((region.x, list(strip)))
-    return [[segment for _, segments in sorted(line, key=lambda piece: piece[0]) for segment in segments] for line in pieces]
+async def ready(shell: Shell, pilot: Pilot[None]) -> None:
+    """Wait until all of the run is on the screen. Raises IbmonError when it cannot be read."""
+    end = time.monotonic() + WAIT_SECONDS
+    while not shell.main.complete:
+        if shell.main.reason:
+            raise IbmonError(shell.main.reason)
+        if time.monotonic() > end:
+            raise IbmonError(f"The run could not be read within {WAIT_SECONDS:.0f} seconds; try again.")
+        await pilot.pause(0.05)
+    await pilot.pause(0.1)
+
+
+def picture(shell: Shell) -> list[list[Segment]]:
+    """What is on the screen, line by line; what lies over it (help, notifications) covers what is below."""
+    width, height = shell.size
+    cells = [[Segment(" ", Style()) for _ in range(width)] for _ in range(height)]
+    for screen in shell.screen_stack:
+        for widget in screen.query("*"):
+            region = widget.region
+            if widget.children or not (widget.is_on_screen or screen is not shell.screen) or not region.area:
+                continue
+            for y, strip in enumerate(widget.render_lines(Region(0, 0, region.width, region.height)), start=region.y):
+                if 0 <= y < height:
+                    row = [Segment(character, segment.style) for segment in strip for character in segment.text]
+                    cells[y][max(0, region.x) : region.x + len(row)] = row[max(0, -region.x) : max(0, width - region.x)]
+    return [list(Segment.simplify(row)) for row in cells]
 
 
 def _put(lines: list[list[Segment]], look: Look, terminal: bool) -> None:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from figures.comparable import run, through_training
-from ibmon.figures.compare import differences, marks_of, overlay, pooled
+from ibmon.figures.compare import differences, overlay, pooled
 from ibmon.figures.figure import Axis, Curves, Figure, Heatmap, Histogram, Line, Plane, Reference, Table, Trajectory
-from ibmon.figures.view import hues, runs_of, series_in
+from ibmon.figures.view import hues, marks_of, runs_of, series_in
 from plot import samples
 from plot.test_charts import empty_figures
 
@@ -253,22 +253,22 @@ def test_more_than_four_runs_are_refused() -> None:
 def test_differences_are_those_of_the_newest_values() -> None:
     found = differences({"tanh": run(), "relu": run(1.0)})
     assert found is not None
-    assert found.columns == ("figure", "series", "quantity", "tanh", "relu", "relu − tanh")
-    rows = {row[:3]: row[3:] for row in found.rows}
+    assert found.columns == ("quantity", "series", "tanh", "relu", "relu − tanh", "estimator")
+    rows = {row[:2]: row[2:] for row in found.rows}
     first = samples.plane(layers=3, points=30).trajectories[0]
-    assert rows["information-plane", "layer 1", "I(X;T) [bits]"] == (f"{first.x[-1]:.4g}", f"{first.x[-1] - 1:.4g}", "-1")
-    assert rows["loss", "train", "loss"][2] == "+1"
-    assert (found.name, found.screen, found.important) == ("differences", "compare", True)
+    assert rows["I(X;T) [bits]", "layer 1"] == (f"{first.x[-1]:.4g}", f"{first.x[-1] - 1:.4g}", "-1", "binned")
+    assert rows["loss", "train"][2] == "+1"
+    assert (found.name, found.screen) == ("differences", "compare")
 
 
 def test_differences_up_to_a_step_say_where_they_are() -> None:
     found = differences({"a": run(points=30), "b": run(points=25)}, until=500)
     assert found is not None
-    at = {row[:3]: row[-1] for row in found.rows}
+    at = {row[:2]: row[-2] for row in found.rows}
     ends = [max(e for e in run(points=n)[0].trajectories[0].epoch if 10 * e <= 500) for n in (30, 25)]
-    assert found.columns[-1] == "at"
-    assert at["information-plane", "layer 1", "I(X;T) [bits]"] == f"epoch {ends[0]:g} / {ends[1]:g}"
-    assert at["loss", "train", "loss"] == ""
+    assert found.columns[-2:] == ("at", "estimator")
+    assert at["I(X;T) [bits]", "layer 1"] == f"epoch {ends[0]:g} / {ends[1]:g}"
+    assert at["loss", "train"] == ""
 
 
 def test_differences_of_groups_have_their_spread() -> None:
@@ -277,7 +277,7 @@ def test_differences_of_groups_have_their_spread() -> None:
     assert found is not None
     row = next(row for row in found.rows if row[:2] == ("loss", "train"))
     end = samples.losses().lines[0].y[-1]
-    assert row[3:] == (
+    assert row[2:5] == (
         f"{end + 1:.4g} ({end + 0.2:.4g}–{end + 1.8:.4g})",
         f"{end + 2:.4g} ({end + 1.2:.4g}–{end + 2.8:.4g})",
         "+1",
@@ -288,7 +288,7 @@ def test_what_only_one_run_has_is_no_difference() -> None:
     curves = samples.losses()
     found = differences({"a": [curves], "b": [replace(curves, lines=curves.lines[:1])], "c": []})
     assert found is not None
-    assert [(row[1], *row[5:]) for row in found.rows] == [("train", "–", "+0", "–")]
+    assert [(row[1], *row[4:]) for row in found.rows] == [("train", "–", "+0", "–")]
     assert "left out: 1" in found.note
     assert differences({"a": [curves], "b": []}) is None
     assert differences({}) is None
