@@ -63,15 +63,21 @@ def export(
         list[str] | None, typer.Option("--format", help="png, svg, pdf or csv; repeatable.", show_default="png")
     ] = None,
     colour: Annotated[
-        Literal["epoch", "series"] | None, typer.Option("--colour", help="What colour means in planes.", show_default="epoch")
+        Literal["series", "epoch", "position", "run"] | None,
+        typer.Option("--colour", help="What colour means.", show_default="epoch in planes"),
     ] = None,
+    colours: Annotated[
+        Literal["default", "viridis", "cividis", "magma", "grey"], typer.Option("--colours", help="The colour map.")
+    ] = "default",
     until: Annotated[int | None, typer.Option("--until", help="Only up to this step.", show_default=False)] = None,
+    compare: Annotated[
+        list[str] | None, typer.Option("--compare", help="Lay this run over it; up to three times.", show_default=False)
+    ] = None,
 ) -> None:
-    """Write the figures of a run as files for a paper, or as CSV."""
+    """Write the figures of a run as files for a paper, or as CSV; with --compare those of several laid over each other."""
     from dataclasses import replace
     from fnmatch import fnmatchcase
 
-    from ibmon.figures.build import build_figures
     from ibmon.figures.image import default_view, save
     from ibmon.figures.table import to_csv
     from ibmon.runs.directory import find_run
@@ -79,9 +85,10 @@ def export(
     unknown = set(format or ()) - FORMATS
     if unknown:
         raise UsageError(f"--format is one of {', '.join(sorted(FORMATS))}, not {', '.join(sorted(unknown))}.")
+    if len(compare or ()) > 3:
+        raise UsageError("Up to four runs can be compared: at most three --compare.")
     found = find_run(run)
-    history = _history(found)
-    drawn, failed = build_figures(history)
+    drawn, failed = _drawn([found, *(find_run(name) for name in compare or ())])
     for failure in failed:
         typer.echo(f"ibmon: {failure}", err=True)
     chosen = [f for f in drawn if not figures or any(fnmatchcase(f.name, wish) for wish in figures)]
@@ -94,15 +101,31 @@ def export(
     folder.mkdir(parents=True, exist_ok=True)
     for figure in chosen:
         for kind in format or ["png"]:
-            path = folder / f"{_file_name(figure)}.{kind}"
+            path = folder / f"{_file_name(figure)}{'-compared' if compare else ''}.{kind}"
             if kind == "csv":
                 path.write_text(to_csv(figure), encoding="utf-8")
             else:
                 view = replace(default_view(figure), until=until)
-                save(figure, path, view if colour is None else replace(view, colour=colour))
+                save(figure, path, view if colour is None else replace(view, colour=colour), colours=colours)
             print(path)
     if failed:
         raise typer.Exit(1)
+
+
+def _drawn(runs: list[RunDirectory]) -> tuple[list[Figure], list[str]]:
+    """The figures of a run, or of several laid over each other, and what could not be drawn."""
+    from ibmon.figures.build import build_figures
+    from ibmon.figures.compare import compared
+    from ibmon.runs.directory import RunDirectory
+    from ibmon.runs.log import printable
+
+    built = {run.path.resolve(): build_figures(_history(run)) for run in runs}
+    failed = [sentence for _, failures in built.values() for sentence in failures]
+    if len(built) == 1:
+        return next(iter(built.values()))[0], failed
+    names = {path: RunDirectory(path).info().name or path.name for path in built}
+    told = {path: name if list(names.values()).count(name) == 1 else f"{name} {path.name[-4:]}" for path, name in names.items()}
+    return compared({printable(told[path], 40): [figures] for path, (figures, _) in built.items()}), failed
 
 
 def analyse(

@@ -23,6 +23,16 @@ _End = tuple[float, str, str]
 """The newest value of a series, how it is said, and the epoch or step it belongs to."""
 
 
+def compared(runs: Mapping[str, Sequence[Sequence[Figure]]]) -> list[Figure]:
+    """The figures of up to four runs, by name, laid over each other, and the table of what differs.
+
+    A run that is several (the seeds of a group) is pooled. Raises ValueError for more than four.
+    """
+    named = {name: pooled(each, name) for name, each in runs.items()}
+    table = differences(named)
+    return [*overlay(named), *([table] if table is not None else [])]
+
+
 def pooled(seeds: Sequence[Sequence[Figure]], label: str) -> list[Figure]:
     """The figures of several runs of the group ``label`` as those of one; the note says of what.
 

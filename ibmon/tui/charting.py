@@ -64,7 +64,7 @@ class Charting(Board):
             page.scroll_by(dy)
         elif self.charts is not None:
             self.charts.move(dx, dy)
-            self.draw_readout()
+            self.draw()
 
     def action_page(self, pages: int) -> None:
         page = self.list_page
@@ -72,7 +72,7 @@ class Charting(Board):
             page.page_by(pages)
         elif self.charts is not None:
             self.charts.move(0, 10 * pages)
-            self.draw_readout()
+            self.draw()
 
     def action_copy(self) -> None:
         """Put what the readout says into the clipboard of the terminal, however far away that is."""

@@ -250,9 +250,6 @@ def _same(one: Frame, other: Frame) -> bool:
 
 
 def _compared(built: Mapping[str, Sequence[Sequence[Figure]]]) -> tuple[Figure, ...]:
-    """Seeds pooled, runs laid over each other, and the table of what differs."""
-    from ibmon.figures.compare import differences, overlay, pooled
+    from ibmon.figures.compare import compared
 
-    named = {name: pooled(each, name) if len(each) > 1 else list(each[0]) for name, each in built.items()}
-    table = differences(named)
-    return (*overlay(named), *([table] if table is not None else []))
+    return tuple(compared(built))
