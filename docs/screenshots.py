@@ -1,8 +1,8 @@
 """The pictures of docs/terminal.md: the real screen of runs, drawn cell by cell.
 
-    python docs/screenshots.py RUN [RUN …] -o docs/images
+    python docs/screenshots.py RUN -o docs/images
 
-The first run is shown, the others are what it is compared with. Needs nothing that ibmon does not bring along.
+shows a run, and compares the groups of runs that lie beside it. Needs nothing that ibmon does not bring along.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import matplotlib as mpl
 from PIL import Image, ImageDraw, ImageFont
 
-from ibmon.runs.directory import RunDirectory, find_run
+from ibmon.runs.directory import RunDirectory, find_run, find_runs
 from ibmon.tui.app import Wishes, shell_for
 from ibmon.tui.look import Look
 from ibmon.tui.once import picture, ready
+from ibmon.tui.runs_page import Mark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,15 +38,20 @@ SHOTS: dict[str, tuple[str, ...]] = {
     "log": ("8",),
     "help": ("question_mark",),
 }
-COMPARED: dict[str, tuple[str, ...]] = {"compare": (), "differences": ("9",)}
+COMPARED: dict[str, tuple[str, ...]] = {"groups": (), "differences": ("9",)}
 _DOTS = ((0, 0, 0x01), (0, 1, 0x02), (0, 2, 0x04), (1, 0, 0x08), (1, 1, 0x10), (1, 2, 0x20), (0, 3, 0x40), (1, 3, 0x80))
 
 
-async def shoot(runs: Sequence[RunDirectory], size: tuple[int, int], keys: Sequence[str], look: Look) -> list[list[Segment]]:
+async def shoot(
+    run: RunDirectory, marks: Sequence[Mark], size: tuple[int, int], keys: Sequence[str], look: Look
+) -> list[list[Segment]]:
     """The lines of the screen after some keys."""
-    shell = shell_for(runs[0], Wishes(compared=runs[1:]), look)
+    shell = shell_for(run, Wishes(), look)
     async with shell.run_test(size=size) as pilot:
         await ready(shell, pilot)
+        if marks:
+            shell.main.compare_with(marks)
+            await ready(shell, pilot)
         for key in keys:
             await pilot.press(key)
             await pilot.pause(0.15)
@@ -103,19 +109,23 @@ def _triplet(colour: object, default: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", nargs="+")
+    parser.add_argument("run")
     parser.add_argument("-o", "--output", type=Path, default=Path("docs/images"))
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--theme", default="dark")
     given = parser.parse_args()
-    runs = [find_run(name) for name in given.runs]
+    run = find_run(given.run)
+    groups: dict[str, list[RunDirectory]] = {}
+    for other in find_runs(run.path.parent):
+        if other.info().group:
+            groups.setdefault(other.info().group, []).append(other)
+    marks = [Mark(name, tuple(members)) for name, members in groups.items()][:4]
     given.output.mkdir(parents=True, exist_ok=True)
     for size in SIZES:
-        for name, keys in {**SHOTS, **(COMPARED if len(runs) > 1 else {})}.items():
+        for name, keys in {**SHOTS, **(COMPARED if len(marks) > 1 else {})}.items():
             if given.only and name not in given.only:
                 continue
-            shown = runs if name in COMPARED else runs[:1]
-            lines = asyncio.run(shoot(shown, size, keys, Look(shade=given.theme)))
+            lines = asyncio.run(shoot(run, marks if name in COMPARED else (), size, keys, Look(shade=given.theme)))
             path = given.output / f"terminal-{name}-{size[0]}x{size[1]}.png"
             draw(lines, size, path)
             print(path)

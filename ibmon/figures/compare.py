@@ -247,7 +247,7 @@ def _tenths(values: np.ndarray) -> np.ndarray:
 def _end(value: float, spread: np.ndarray | None, place: float) -> _End:
     text = number(value)
     if spread is not None and np.isfinite(spread).all():
-        text += f" ({number(float(spread[0]))}–{number(float(spread[1]))})"
+        text += f" ({number(float(spread[0]), 3)}–{number(float(spread[1]), 3)})"
     return value, text, number(place, 6)
 
 

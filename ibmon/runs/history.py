@@ -117,9 +117,11 @@ class History:
     @property
     def steps(self) -> NDArray[np.int64]:
         """Every step at which something was measured, ascending."""
-        if not self.series:
-            return np.empty(0, np.int64)
-        return np.unique(np.concatenate([s.step for s in self.series]))
+        distinct: list[NDArray[np.int64]] = []
+        for s in self.series:  # of a million steps nearly all are the same few thousand again
+            if not distinct or not np.array_equal(s.step, distinct[-1]):
+                distinct.append(s.step)
+        return np.unique(np.concatenate(distinct)) if distinct else np.empty(0, np.int64)
 
     def select(
         self,

@@ -348,8 +348,9 @@ class Board(Screen[None]):
     def list_runs(self) -> None:
         """Look for runs in a thread of its own: it reads a file or two of each."""
         entries = scan(self.root)
-        root = str(self.root)
-        self.app.call_from_thread(self.runs.show, entries, root, self.run)
+        home, root = Path.home(), self.root.resolve()
+        said = f"~/{root.relative_to(home)}" if root.is_relative_to(home) else str(root)
+        self.app.call_from_thread(self.runs.show, entries, said, self.run)
         self.listed = True
 
     def say(self, text: str, severity: Severity = "information") -> None:

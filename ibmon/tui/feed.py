@@ -140,7 +140,9 @@ class Feed:
         while not self._end.is_set():
             try:
                 due = time.monotonic() - looked >= self._period - 0.01
-                if self._look(source, read=due or self._wake.is_set()):
+                woken = self._wake.is_set()
+                self._wake.clear()  # before looking: what is asked for meanwhile wakes it again
+                if self._look(source, read=due or woken):
                     looked = time.monotonic()
                 complained = ""
             except Exception as error:
@@ -148,7 +150,6 @@ class Feed:
                 if complained != str(error):
                     complained = str(error)
                     self._fail(f"{type(error).__name__}: {error}")
-            self._wake.clear()
             if self._hurried:  # a run of the comparison is still being read
                 self._hurried = False
                 self._wake.set()
@@ -200,8 +201,12 @@ class Feed:
             results=len(source.reader.keys),
         )
         contenders = self._contenders
+        kept = {self._run.path, *(run.path for contender in contenders for run in contender.runs)}
+        self._sources = {path: source for path, source in self._sources.items() if path in kept}
         if contenders:
-            frame = replace(frame, figures=self._overlaid(contenders), contenders=tuple(c.name for c in contenders))
+            figures = self._overlaid(contenders)
+            contenders = self._contenders
+            frame = replace(frame, figures=figures, contenders=tuple(c.name for c in contenders))
         frame = self._with_past(source, contenders, frame)
         if last is None or not _same(frame, last):
             self._last = frame
@@ -210,10 +215,17 @@ class Feed:
 
     def _overlaid(self, contenders: tuple[Contender, ...]) -> tuple[Figure, ...]:
         """The figures of all contenders laid over each other, as long as none of them has new ones."""
+        from ibmon.records import IbmonError
+
         built: dict[str, list[tuple[Figure, ...]]] = {}
         for contender in contenders:
             for run in contender.runs:
-                source = self._source(run)
+                try:
+                    source = self._source(run)
+                except IbmonError as error:
+                    self._contenders = tuple(c for c in self._contenders if c is not contender)
+                    self._fail(f"{contender.name} cannot be compared: {error}")
+                    continue
                 source.reader.poll(LIVE_SECONDS if source.reader.complete else BOOT_SECONDS)
                 self._hurried |= not source.reader.complete
                 source.build()

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from ibmon.runs.directory import RunDirectory
     from ibmon.runs.history import History
 
-_REST = 4.0
-"""Figures that take long to build are built anew after so many times as long."""
+_REST = 40.0
+"""Figures are built anew after so many times as long as that took: a fortieth of a processor, however long the run is."""
 
 
 class Source:
@@ -31,7 +31,7 @@ class Source:
         self.failures: tuple[str, ...] = ()
         self.steps: np.ndarray | None = None
         """Every step that can be looked at."""
-        self._values = -1
+        self._measured = self._logged = self._curves = -1
         self._rested = 0.0
         self._then: tuple[int, int, tuple[Figure, ...]] | None = None
 
@@ -48,26 +48,34 @@ class Source:
     def build(self, *, now: bool = False) -> None:
         """Bring the figures in line with the history where it has new values; not yet where that takes long, unless ``now``."""
         history = self.history
-        values = sum(len(s.step) for s in (*history.series, *history.scalars.values()))
-        if values == self._values or not (now or time.monotonic() >= self._rested):
+        measured, logged = (sum(len(s.step) for s in some) for some in (history.series, history.scalars.values()))
+        if (measured, logged) == (self._measured, self._logged) or not (now or time.monotonic() >= self._rested):
             return
-        from ibmon.figures.build import build_figures
+        from ibmon.figures.build import build_figures, training_curves
 
         began = time.monotonic()
-        figures, failures = build_figures(history)
-        self.figures, self.failures, self._values = tuple(figures), tuple(failures), values
+        curves = training_curves(history)
+        if measured == self._measured and len(curves) == self._curves:
+            # Losses come more often than measurements: what the analyses draw stays the same and is not drawn again.
+            kept = len(self.figures) - len(curves)
+            named = zip(curves, self.figures[kept:], strict=True)
+            self.figures = (*self.figures[:kept], *(replace(new, name=old.name) for new, old in named))
+        else:
+            figures, failures = build_figures(history)
+            self.figures, self.failures = tuple(figures), tuple(failures)
+        self._measured, self._logged, self._curves = measured, logged, len(curves)
         self.steps = _steps(history)
         self._rested = time.monotonic() + _REST * (time.monotonic() - began)
 
     def then(self, step: int) -> tuple[Figure, ...]:
         """The figures as they were at a step."""
-        if self._then is None or self._then[:2] != (step, self._values):
+        if self._then is None or self._then[:2] != (step, self._measured):
             from ibmon.figures.build import build_figures
             from ibmon.runs.history import thin
 
             history = self.history
             series = tuple(s for s in (thin(s, step) for s in history.series) if len(s.step))
-            self._then = (step, self._values, tuple(build_figures(replace(history, series=series))[0]))
+            self._then = (step, self._measured, tuple(build_figures(replace(history, series=series))[0]))
         return self._then[2]
 
 

@@ -278,8 +278,8 @@ def test_differences_of_groups_have_their_spread() -> None:
     row = next(row for row in found.rows if row[:2] == ("loss", "train"))
     end = samples.losses().lines[0].y[-1]
     assert row[2:5] == (
-        f"{end + 1:.4g} ({end + 0.2:.4g}–{end + 1.8:.4g})",
-        f"{end + 2:.4g} ({end + 1.2:.4g}–{end + 2.8:.4g})",
+        f"{end + 1:.4g} ({end + 0.2:.3g}–{end + 1.8:.3g})",
+        f"{end + 2:.4g} ({end + 1.2:.3g}–{end + 2.8:.3g})",
         "+1",
     )
 

@@ -1,6 +1,7 @@
 """Runs laid over each other, from the list of runs."""
 
 from ibmon.figures.view import runs_of
+from ibmon.tui.runs_page import Mark
 
 
 def runs(write, *names, **more):
@@ -86,5 +87,21 @@ def test_holding_a_comparison_cuts_every_run_at_the_step(write, show):
         rows = [row for row in table.rows if "I(X;T)" in " ".join(row)]
         assert rows
         assert [row[2:5] for row in rows] == [("10.98", "10.98", "+0"), ("8.98", "8.98", "+0"), ("6.98", "6.98", "+0")]
+
+    show(first, body, compared=(second,))
+
+
+def test_a_run_that_cannot_be_read_is_left_out(write, show):
+    first, second = runs(write, "first", "second")
+
+    async def body(screen):
+        await screen.see("information plane", "shows ● first  ○ second")
+        second.info_file.write_text("{")
+        third = write("third").begin().measure(5).end().run
+        third.info_file.write_text("{")
+        screen.app.main.compare_with([Mark("first", (first,)), Mark("third", (third,))])
+        await screen.told("third cannot be compared", "damaged")
+        await screen.wait(lambda: runs_of(screen.panel.figure) == [])
+        await screen.see("information plane")
 
     show(first, body, compared=(second,))
