@@ -14,6 +14,7 @@ from ibmon.registry import Registry, discover
 from ibmon.runs.log import printable
 
 from .figure import Axis, Curves, Figure, Line
+from .gaps import with_gaps
 
 if TYPE_CHECKING:
     from ibmon.runs.history import History, Series
@@ -45,6 +46,8 @@ def build_figures(history: History, registry: Registry | None = None) -> tuple[l
             who = registry.provider("analyses", spec.name)
             failures.append(f"the figures of {spec.name} ({who}) failed: {printable(f'{type(error).__name__}: {error}', 300)}")
     figures += _generic([s for s in history.series if _analysis(s) not in known])
+    dropped = [d.step for d in history.dropped]
+    figures = [with_gaps(figure, dropped) for figure in figures]
     figures += training_curves(history)
     return _unique(figures), failures
 
