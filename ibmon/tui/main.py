@@ -76,6 +76,9 @@ class MainScreen(Charting, Replaying, Managing):
         if self.shown == "runs":
             chosen = self.runs.chosen
             if chosen is not None:
+                if all(chosen != run for contender in self.contenders for run in contender.runs):
+                    self.runs.unmark_all()
+                    self.contenders = ()
                 self.open_run(chosen)
                 self._turn_to("overview")
                 if not self.read_only:

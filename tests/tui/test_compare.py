@@ -105,3 +105,21 @@ def test_a_run_that_cannot_be_read_is_left_out(write, show):
         await screen.see("information plane")
 
     show(first, body, compared=(second,))
+
+
+def test_opening_another_run_ends_the_comparison(write, show):
+    first, second = runs(write, "first", "second")
+    write("third").begin().measure(7).end()
+
+    async def body(screen):
+        await screen.see("information plane", "shows ● first  ○ second")
+        await screen.press("7")
+        await screen.see("third")
+        while screen.app.main.runs.chosen.path.name != "third":
+            await screen.press("up")
+        await screen.press("enter")
+        await screen.see("1 OVERVIEW", "third", "epoch 7/100", "information plane")
+        assert "shows" not in screen.row("status")
+        assert runs_of(screen.panel.figure) == []
+
+    show(first, body, compared=(second,))
