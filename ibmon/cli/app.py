@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import config, estimate, manage, plugins, results, training
+from . import compare, config, data, estimate, manage, plugins, results, sweep, training
 
 
 def build(arguments: list[str]) -> typer.Typer:
@@ -33,9 +33,12 @@ def build(arguments: list[str]) -> typer.Typer:
             raise typer.Exit
 
     training.add(app, arguments)
+    sweep.add(app, arguments)
+    compare.add(app)
     results.add(app)
     estimate.add(app)
     manage.add(app)
     plugins.add(app)
+    data.add(app)
     config.add(app)
     return app

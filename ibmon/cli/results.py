@@ -78,7 +78,8 @@ def export(
     from dataclasses import replace
     from fnmatch import fnmatchcase
 
-    from ibmon.figures.image import default_view, save
+    from ibmon.figures.figure import Table
+    from ibmon.figures.image import COLUMN, PAGE, default_view, save
     from ibmon.figures.table import to_csv
     from ibmon.runs.directory import find_run
 
@@ -106,7 +107,8 @@ def export(
                 path.write_text(to_csv(figure), encoding="utf-8")
             else:
                 view = replace(default_view(figure), until=until)
-                save(figure, path, view if colour is None else replace(view, colour=colour), colours=colours)
+                width = PAGE if isinstance(figure, Table) else COLUMN
+                save(figure, path, view if colour is None else replace(view, colour=colour), width=width, colours=colours)
             print(path)
     if failed:
         raise typer.Exit(1)

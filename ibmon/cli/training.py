@@ -2,114 +2,28 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ibmon.records import IbmonError, UsageError
+from ibmon.records import UsageError
 
-from .completion import complete_estimator, complete_recipe, complete_target
+from .completion import complete_recipe, complete_target
+from .options import Asked, add_command, check, common
 
 if TYPE_CHECKING:
     from ibmon.records import RunInfo
     from ibmon.runs.directory import RunDirectory
-    from ibmon.signatures import Option, Signature
     from ibmon.tui.app import Wishes
     from ibmon.tui.look import Shade
 
     from .target import Target
 
-Asked = dict[str, Any]
-
 
 def add(app: typer.Typer, arguments: list[str]) -> None:
     """Register ``watch`` and ``run`` with the options of the recipe that the arguments name."""
-    command = next((a for a in arguments if not a.startswith("-")), None)
-    signature: Signature | None = None
-    if command in ("watch", "run"):
-        signature = _signature(arguments[arguments.index(command) + 1 :])
-    for name, function in (("watch", _watch), ("run", _run)):
-        words = inspect.getdoc(function) or ""
-        if signature is not None and command == name:
-            words += f"\n\n{signature.summary}"
-        app.command(name, help=words)(_with_options(function, signature if command == name else None))
-
-
-def _signature(arguments: list[str]) -> Signature | None:
-    """The recipe's signature, where the arguments name one; errors are left to the command itself."""
-    from .target import resolve
-
-    name = _positional(arguments)
-    if name is None:
-        return None
-    try:
-        return resolve(name).signature
-    except IbmonError:
-        if "--help" in arguments or "-h" in arguments:
-            return None
-        raise
-
-
-def _positional(arguments: list[str]) -> str | None:
-    """The first argument that is neither an option nor an option's value."""
-    valued = {name for function in (_asked, _watch) for p in _parameters(function) for name in _names_of_valued(p)}
-    skip = False
-    for argument in arguments:
-        if skip:
-            skip = False
-        elif argument == "--":
-            return None
-        elif argument.startswith("-"):
-            skip = argument in valued
-        else:
-            return argument
-    return None
-
-
-def _names_of_valued(parameter: inspect.Parameter) -> tuple[str, ...]:
-    kind, *information = get_args(parameter.annotation) or (None,)
-    # Inside Annotated, Typer keeps the first name of an option where a default would stand.
-    declared = [name for info in information for name in (info.default, *(info.param_decls or ()))]
-    return () if kind is bool else tuple(name for name in declared if isinstance(name, str))
-
-
-def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    given = ("asked", "options")
-    return [p for p in inspect.signature(function, eval_str=True).parameters.values() if p.name not in given]
-
-
-def _with_options(function: Callable[..., None], signature: Signature | None) -> Callable[..., None]:
-    """The command with ibmon's own options (``asked``) and the recipe's (``options``) among its parameters."""
-    own, common = _parameters(function), _parameters(_asked)
-    recipe = [] if signature is None else [_parameter(o) for o in signature.options]
-
-    def command(**given: Any) -> None:
-        options = {p.name.removeprefix("recipe_"): given.pop(p.name) for p in recipe}
-        asked = _asked(**{p.name: given.pop(p.name) for p in common})
-        function(**given, asked=asked, options=options)
-
-    everything = [*own, *common, *recipe]
-    command.__signature__ = inspect.Signature([p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in everything])  # type: ignore[attr-defined]
-    command.__annotations__ = {p.name: p.annotation for p in everything}
-    command.__name__ = function.__name__.lstrip("_")
-    return command
-
-
-def _parameter(option: Option) -> inspect.Parameter:
-    kind: Any = {"int": int, "float": float, "str": str, "bool": bool}[option.type]
-    if option.choices:
-        kind = Literal[option.choices]  # type: ignore[valid-type]
-    if option.optional or option.default is None:
-        kind = kind | None
-    flag = f"--{option.name.replace('_', '-')}"
-    names = [f"{flag}/--no-{flag.removeprefix('--')}"] if option.type == "bool" else [flag]
-    info = typer.Option(*names, help=option.help, rich_help_panel="Recipe")
-    default = inspect.Parameter.empty if option.required else option.default
-    return inspect.Parameter(
-        f"recipe_{option.name}", inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
-    )
+    for function in (_watch, _run):
+        add_command(app, function, arguments)
 
 
 TargetArgument = Annotated[
@@ -121,54 +35,6 @@ TargetArgument = Annotated[
     ),
 ]
 Arguments = Annotated[list[str] | None, typer.Argument(help="Arguments of a script, behind --.", show_default=False)]
-Estimators = Annotated[
-    list[str] | None,
-    typer.Option(
-        "-e",
-        "--estimator",
-        help="Estimator, as binning:width=0.07; repeatable.",
-        show_default=False,
-        autocompletion=complete_estimator,
-    ),
-]
-Analyses = Annotated[
-    list[str] | None, typer.Option("-a", "--analysis", help="Analysis beside the default ones; repeatable.", show_default=False)
-]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda[:N].")]
-ScheduleText = Annotated[
-    str, typer.Option("--schedule", help="When: log:40, every:10epochs, every:100steps, at:1,10,100.", show_default="log-spaced")
-]
-Name = Annotated[str, typer.Option("--name", help="A name for the run.", show_default=False)]
-Group = Annotated[str, typer.Option("--group", help="A group of runs, such as seeds.", show_default=False)]
-Note = Annotated[str, typer.Option("--note", help="A note to yourself.", show_default=False)]
-Lossless = Annotated[bool, typer.Option("--lossless", help="Wait for the analysis rather than drop a snapshot.")]
-Keep = Annotated[bool, typer.Option("--keep-snapshots", help="Keep the activations, to be analysed again later.")]
-Budget = Annotated[float, typer.Option("--budget", help="Share of the training's time the default schedule may cost.")]
-MaxSamples = Annotated[int, typer.Option("--max-samples", help="Most samples of an evaluation set.")]
-SpoolBytes = Annotated[
-    int | None, typer.Option("--spool-bytes", help="Most bytes of waiting snapshots.", show_default="1 GB or 10 %")
-]
-AnalystDevice = Annotated[str, typer.Option("--analyst-device", help="Where to estimate: cpu or cuda.")]
-
-
-def _asked(
-    estimator: Estimators = None,
-    analysis: Analyses = None,
-    device: Device = "auto",
-    schedule: ScheduleText = "",
-    name: Name = "",
-    group: Group = "",
-    note: Note = "",
-    lossless: Lossless = False,
-    keep_snapshots: Keep = False,
-    budget: Budget = 0.03,
-    max_samples: MaxSamples = 10_000,
-    spool_bytes: SpoolBytes = None,
-    analyst_device: AnalystDevice = "cpu",
-) -> Asked:
-    """What ``watch`` and ``run`` both take, as the fields of ``run.json``."""
-    given = locals()
-    return {"estimators": given.pop("estimator") or [], "analyses": given.pop("analysis") or [], **given}
 
 
 def _watch(
@@ -208,7 +74,7 @@ def _watch(
     if run is None:
         run = _start(found, asked, options, arguments or [])
     else:
-        if options or arguments or asked != _asked():
+        if options or arguments or asked != common():
             raise UsageError("A run that exists takes no options of a training; name a recipe to start a new one.")
         if not (read_only or once):
             _resume(run)
@@ -272,7 +138,7 @@ def _start(found: Target, asked: Asked, options: Asked, arguments: list[str]) ->
         raise UsageError(
             f"{found.name} is a recipe and takes options, not arguments; `ibmon watch {found.name} --help` lists them."
         )
-    _check(asked)
+    check(asked)
     seed = options.get("seed")
     info: RunInfo = describe_run(
         recipe=found.name,
@@ -285,36 +151,6 @@ def _start(found: Target, asked: Asked, options: Asked, arguments: list[str]) ->
     run = create(info)
     start(run)
     return run
-
-
-def _check(asked: Asked) -> None:
-    """Refuse, before anything starts, what could only fail later. Raises IbmonError."""
-    from ibmon.registry import discover
-    from ibmon.signatures import Request
-
-    registry = discover()
-    for kind, texts in (("estimator", asked["estimators"]), ("analysis", asked["analyses"])):
-        for text in texts:
-            request = Request.parse(text)
-            spec = registry.estimator(request.name) if kind == "estimator" else registry.analysis(request.name)
-            request.resolve(spec.target)
-    analyses = [*(a.name for a in registry.analyses() if a.default), *asked["analyses"]]
-    for text in asked["estimators"]:
-        unusable = registry.unusable(registry.estimator(Request.parse(text).name), analyses)
-        if unusable:
-            raise UsageError(unusable)
-    if asked["schedule"]:
-        from ibmon.schedules import parse
-
-        parse(asked["schedule"])
-    if asked["device"] not in ("auto", "cpu", "cuda") and not asked["device"].startswith("cuda:"):
-        raise UsageError(f"--device is auto, cpu or cuda[:N], not {asked['device']!r}.")
-    if asked["analyst_device"] not in ("cpu", "cuda"):
-        raise UsageError(f"--analyst-device is cpu or cuda, not {asked['analyst_device']!r}.")
-    if asked["max_samples"] < 1:
-        raise UsageError("--max-samples is at least 1.")
-    if not 0 < asked["budget"] <= 1:
-        raise UsageError("--budget is a share between 0 and 1, such as 0.03.")
 
 
 def _resume(run: RunDirectory) -> None:

@@ -264,9 +264,9 @@ def write_info(run: RunDirectory, info: RunInfo) -> None:
 
 
 def new_id(recipe: str) -> str:
-    """A name that sorts by date and that nobody else chooses: ``tishby-20261120-7f3a``."""
+    """A name that sorts by date and that nobody else chooses: ``tishby-20261120-7f3a2c``."""
     base = "".join(c if BARE_NAME.fullmatch(c) else "-" for c in recipe)[:60] or "run"
-    return f"{base}-{time.strftime('%Y%m%d')}-{secrets.token_hex(2)}"
+    return f"{base}-{time.strftime('%Y%m%d')}-{secrets.token_hex(3)}"
 
 
 def find_runs(root: Path | None = None) -> list[RunDirectory]:

@@ -93,7 +93,7 @@ class Board(Screen[None]):
         self.reason = ""
         self.dismissed = False
         self.diagnosing = False
-        self.contenders = contenders_of(run, compared)
+        self.contenders: tuple[Contender, ...] = contenders_of(run, compared)
         self.player: Timer | None = None
         self.listed = False
         self._runs_timer: Timer | None = None

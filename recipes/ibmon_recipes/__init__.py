@@ -12,3 +12,8 @@ def ibmon_recipes() -> Iterator[RecipeSpec]:
         target="ibmon_recipes.tishby:train",
         summary="The 12-bit task and network of Shwartz-Ziv & Tishby (2017).",
     )
+    yield RecipeSpec(
+        name="mnist-mlp",
+        target="ibmon_recipes.mnist_mlp:train",
+        summary="MNIST and the fully connected network of Saxe et al. (2018).",
+    )

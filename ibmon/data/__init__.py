@@ -1,0 +1,51 @@
+"""Data sets by name: where they lie, fetched and verified, and images as numpy arrays.
+
+The names are resolved when they are first used, as those of ``ibmon``: listing data sets imports neither numpy nor pooch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .archives import members
+    from .catalogue import DataSet, File
+    from .images import Images, cifar10, digits, fashion_mnist, mnist
+    from .store import Availability, available, fetch, files
+
+_HOME = {
+    "Availability": "store",
+    "DataSet": "catalogue",
+    "File": "catalogue",
+    "Images": "images",
+    "available": "store",
+    "cifar10": "images",
+    "digits": "images",
+    "fashion_mnist": "images",
+    "fetch": "store",
+    "files": "store",
+    "members": "archives",
+    "mnist": "images",
+}
+
+__all__ = [
+    "Availability",
+    "DataSet",
+    "File",
+    "Images",
+    "available",
+    "cifar10",
+    "digits",
+    "fashion_mnist",
+    "fetch",
+    "files",
+    "members",
+    "mnist",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
