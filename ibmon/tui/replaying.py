@@ -35,7 +35,8 @@ class Replaying(Board):
 
     def action_speed(self) -> None:
         self.timeline.faster()
-        self.notify(f"playing at {self.timeline.speed}×", markup=False, timeout=2)
+        if not self.timeline.playing:  # else the line of time says it
+            self.notify(f"playing at {self.timeline.speed}×", markup=False, timeout=2)
         self.draw()
 
     def action_mark(self, by: int) -> None:
