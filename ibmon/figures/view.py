@@ -113,7 +113,7 @@ def log_part(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Where values lie between ``low`` and ``high`` on a logarithmic scale, from 0 to 1; 0 for what is not positive."""
     if not 0 < low < high:
         return np.ones(values.shape)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         part = np.log(np.maximum(values, low) / low) / np.log(high / low)
     return np.clip(np.nan_to_num(part), 0.0, 1.0)
 

@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from .scales import Frame
 
 
-CROWDED = 100_000
-"""Points above which only what stands out of each stretch of a path is drawn."""
-
-
 @dataclass(slots=True)
 class _Path:
     """What is visible of one trajectory, and how it is told apart: by its hue, its run and its mark."""
@@ -34,6 +30,7 @@ class _Path:
     index: int
     trajectory: Trajectory
     shown: np.ndarray
+    hollow: np.ndarray
     hue: int
     run: int
     mark: str
@@ -93,10 +90,10 @@ def draw_plane(figure: Plane, columns: int, rows: int, view: View, palette: Pale
     if not any(len(p.shown) for p in paths):
         return message(EMPTY, columns, rows, palette, frame)
     canvas = Canvas(columns, rows, ascii_only=palette.ascii)
+    points = _gathered(paths)
     if colouring.meaning == "epoch" and colouring.ramp is not None:
-        _links(canvas, frame, _gathered(paths, [p.shown for p in paths]), colouring.ramp, palette)
+        _links(canvas, frame, points, colouring.ramp, palette)
     _members(canvas, frame, paths, colouring, palette)
-    points = _gathered(paths, _drawn(paths))
     _draw_points(canvas, frame, points, colouring, palette)
 
     header = Header()
@@ -124,7 +121,8 @@ def _paths(figure: Plane, view: View) -> list[_Path]:
     for i in chosen([t.label for t in figure.trajectories], view):
         trajectory = figure.trajectories[i]
         shown = shown_points(trajectory, view)
-        paths.append(_Path(i, trajectory, shown, hues[i], runs[i], marks[i], positions[i]))
+        hollow = np.zeros(len(shown), np.bool_) if trajectory.hollow is None else trajectory.hollow[shown].astype(np.bool_)
+        paths.append(_Path(i, trajectory, shown, hollow, hues[i], runs[i], marks[i], positions[i]))
     return paths
 
 
@@ -149,37 +147,14 @@ def _limits(figure: Plane, paths: list[_Path], view: View, hold: Frame | None) -
     return fit_axes(figure, x[known], y[known], view, hold)
 
 
-def _drawn(paths: list[_Path]) -> list[np.ndarray]:
-    """Which points of each path to draw: all, or where there are more than ``CROWDED`` a third of that or less."""
-    crowd = sum(len(p.shown) for p in paths) / CROWDED
-    if crowd <= 1:
-        return [p.shown for p in paths]
-    # A power of two, so that the stretches stay the same while a path grows.
-    stretch = 16 * 2 ** math.ceil(math.log2(crowd))
-    return [outstanding(p.shown, p.trajectory.x, p.trajectory.y, stretch) for p in paths]
-
-
-def outstanding(shown: np.ndarray, x: np.ndarray, y: np.ndarray, stretch: int) -> np.ndarray:
-    """Of every so many of the shown points the first and those farthest out on each side, and all of the rest at the end."""
-    whole = len(shown) // stretch * stretch
-    at = shown[:whole].reshape(-1, stretch)
-    rows = np.arange(len(at))
-    ends = [at[rows, farthest(values[at], axis=1)] for values in (x, y) for farthest in (np.argmin, np.argmax)]
-    return np.concatenate([at[:, 0], *ends, shown[whole:]])
-
-
-def _gathered(paths: list[_Path], picked: list[np.ndarray]) -> _Points:
-    """The picked points of each path."""
-    pairs = [(p.trajectory, at) for p, at in zip(paths, picked, strict=True)]
-    many = [len(at) for at in picked]
+def _gathered(paths: list[_Path]) -> _Points:
+    many = [len(p.shown) for p in paths]
     return _Points(
-        x=np.concatenate([t.x[at] for t, at in pairs]),
-        y=np.concatenate([t.y[at] for t, at in pairs]),
-        step=np.concatenate([t.step[at] for t, at in pairs]),
-        epoch=np.concatenate([t.epoch[at] for t, at in pairs]),
-        hollow=np.concatenate(
-            [np.zeros(len(at), np.bool_) if t.hollow is None else t.hollow[at].astype(np.bool_) for t, at in pairs]
-        ),
+        x=np.concatenate([p.trajectory.x[p.shown] for p in paths]),
+        y=np.concatenate([p.trajectory.y[p.shown] for p in paths]),
+        step=np.concatenate([p.trajectory.step[p.shown] for p in paths]),
+        epoch=np.concatenate([p.trajectory.epoch[p.shown] for p in paths]),
+        hollow=np.concatenate([p.hollow for p in paths]),
         hue=np.repeat([p.hue for p in paths], many),
         run=np.repeat([p.run for p in paths], many),
         position=np.repeat([p.position for p in paths], many),

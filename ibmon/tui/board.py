@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from textual import events
     from textual.app import ComposeResult
+    from textual.geometry import Size
     from textual.timer import Timer
 
     from ibmon.figures.figure import Figure
@@ -97,6 +98,7 @@ class Board(Screen[None]):
         self.player: Timer | None = None
         self.listed = False
         self._runs_timer: Timer | None = None
+        self._sized: Size | None = None
 
     def compose(self) -> ComposeResult:
         yield StatusBar(self.look, id="status")
@@ -203,6 +205,9 @@ class Board(Screen[None]):
         self.draw()
 
     def on_resize(self, event: events.Resize) -> None:
+        if event.size == self._sized:  # another size for a moment: Textual saw no change, the terminal lost some of the picture
+            self.app.screen.refresh()
+        self._sized = event.size
         if self.is_mounted and hasattr(self, "key_bar"):
             self.call_after_refresh(self.draw)
 

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from ibmon.runs.directory import RunDirectory
     from ibmon.runs.history import History
 
-_REST = 40.0
-"""Figures are built anew after so many times as long as that took: a fortieth of a processor, however long the run is."""
+_QUICK = 0.01
+"""Seconds of the processor that building the figures may take at every tick."""
+_REST = 100.0
+"""Beyond that they are built anew after so many times as long: for a hundredth of a processor, however long the run is."""
+_MOST = 15.0
+"""Seconds after which they are in any case."""
 
 
 class Source:
@@ -33,6 +37,7 @@ class Source:
         """Every step that can be looked at."""
         self._measured = self._logged = self._curves = -1
         self._rested = 0.0
+        self._whole = False
         self._then: tuple[int, int, tuple[Figure, ...]] | None = None
 
     @property
@@ -46,14 +51,19 @@ class Source:
         return self.reader.offset, sum(_size(path) for path in files)
 
     def build(self, *, now: bool = False) -> None:
-        """Bring the figures in line with the history where it has new values; not yet where that takes long, unless ``now``."""
+        """Bring the figures in line with the history where it has new values.
+
+        Where that takes long it waits for a while, unless ``now`` or when all of the run has been read for the first time.
+        """
         history = self.history
         measured, logged = (sum(len(s.step) for s in some) for some in (history.series, history.scalars.values()))
+        now = now or (self.reader.complete and not self._whole)
+        self._whole = self._whole or self.reader.complete
         if (measured, logged) == (self._measured, self._logged) or not (now or time.monotonic() >= self._rested):
             return
         from ibmon.figures.build import build_figures, training_curves
 
-        began = time.monotonic()
+        began = time.thread_time()
         curves = training_curves(history)
         if measured == self._measured and len(curves) == self._curves:
             # Losses come more often than measurements: what the analyses draw stays the same and is not drawn again.
@@ -65,7 +75,9 @@ class Source:
             self.figures, self.failures = tuple(figures), tuple(failures)
         self._measured, self._logged, self._curves = measured, logged, len(curves)
         self.steps = _steps(history)
-        self._rested = time.monotonic() + _REST * (time.monotonic() - began)
+        # What is built at once may be built for the first time, which imports the plugins: that says nothing of the next time.
+        took = 0.0 if now else time.thread_time() - began
+        self._rested = time.monotonic() + min(_REST * max(0.0, took - _QUICK), _MOST)
 
     def then(self, step: int) -> tuple[Figure, ...]:
         """The figures as they were at a step."""
