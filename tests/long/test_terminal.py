@@ -6,8 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,57 +14,13 @@ import pytest
 from ibmon.runs import locks
 from ibmon.runs.directory import find_run, find_runs, status
 from support import finished, history_of, wait_for
+from terminals import Tmux, points
 
 pytestmark = [
     pytest.mark.long,
     pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed: install it to test the real terminal"),
 ]
 SLOW = ("watch", "tishby", "--epochs", "1000000", "-e", "binning", "--schedule", "every:20epochs")
-
-
-class Tmux:
-    """A terminal of its own on a private socket, without the user's configuration or colours."""
-
-    def __init__(self, socket: Path, columns: int, rows: int) -> None:
-        self._base = ["tmux", "-S", str(socket), "-f", "/dev/null"]
-        environment = {k: v for k, v in os.environ.items() if k not in ("COLORTERM", "NO_COLOR", "TMUX", "COLUMNS", "LINES")}
-        self._environment = {**environment, "TERM": "xterm-256color"}
-        self._do("new-session", "-d", "-x", str(columns), "-y", str(rows), "env", "PS1=$ ", "sh")
-
-    def _do(self, *arguments: str) -> str:
-        done = subprocess.run([*self._base, *arguments], capture_output=True, text=True, env=self._environment, timeout=20)
-        return done.stdout
-
-    def ibmon(self, *arguments: str) -> None:
-        self._do("send-keys", " ".join([sys.executable, "-m", "ibmon", *arguments]), "Enter")
-
-    def keys(self, *keys: str) -> None:
-        self._do("send-keys", *keys)
-        if "Escape" in keys:
-            time.sleep(0.5)  # or the next key would be read as alt+key
-
-    def resize(self, columns: int, rows: int) -> None:
-        self._do("resize-window", "-x", str(columns), "-y", str(rows))
-
-    def reconnect(self) -> None:
-        """A new shell, as after a line that broke: the old one was left in the middle of a picture."""
-        self._do("respawn-pane", "-k", "env", "PS1=$ ", "sh")
-        wait_for(lambda: self.screen().strip() == "$", 20)
-
-    def screen(self) -> str:
-        return self._do("capture-pane", "-p")
-
-    def pane(self) -> int:
-        return int(self._do("display-message", "-p", "#{pane_pid}"))
-
-    def see(self, *words: str, seconds: float = 60) -> None:
-        try:
-            wait_for(lambda: all(word in self.screen() for word in words), seconds)
-        except AssertionError:
-            raise AssertionError(f"never saw {words}:\n{self.screen()}") from None
-
-    def kill(self) -> None:
-        self._do("kill-server")
 
 
 @pytest.fixture(params=[(160, 45), (80, 24)], ids=["160x45", "80x24"])
@@ -79,16 +33,11 @@ def tmux(request: pytest.FixtureRequest, tmp_path: Path, own_runs: Path) -> Iter
     wait_for(lambda: all(finished(run) for run in find_runs()), 60)
 
 
-def _points(screen: str) -> int:
-    """How many braille dots are drawn."""
-    return sum((ord(c) - 0x2800).bit_count() for c in screen if 0x2800 <= ord(c) <= 0x28FF)
-
-
 def test_watch_leave_come_back(tmux: Tmux) -> None:
     tmux.ibmon(*SLOW)
     tmux.see("● live", "information plane", "I(X;T) [bits]", "H(X)")
-    before = _points(tmux.screen())
-    wait_for(lambda: _points(tmux.screen()) > before, 60, "for the picture to move")
+    before = points(tmux.screen())
+    wait_for(lambda: points(tmux.screen()) > before, 60, "for the picture to move")
     tmux.keys("?")
     tmux.see("Screens", "the plane screen")
     tmux.keys("Escape")
