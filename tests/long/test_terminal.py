@@ -110,6 +110,8 @@ def test_export_from_the_screen(tmux: Tmux) -> None:
     tmux.ibmon("watch", "tishby", "--epochs", "20", "-e", "binning")
     tmux.see("finished", "H(X)")
     tmux.keys("e")
+    tmux.see("as", "PNG")
+    tmux.keys("p")
     run = find_run(None)
     wait_for(lambda: bool(list(run.figures.glob("*.png"))), 60)
     tmux.see(".png")
