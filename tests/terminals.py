@@ -62,9 +62,8 @@ class Terminal:
         return [[_seen(self.screen.buffer[y][x]) for x in range(self.screen.columns)] for y in range(self.screen.lines)]
 
     def tell_size(self, columns: int, rows: int) -> None:
-        """Let the child believe that the window has another size."""
+        """Let the child believe that the window has another size; the kernel sends it the signal."""
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        os.kill(self.pid, signal.SIGWINCH)
 
     def resize(self, columns: int, rows: int) -> None:
         self.screen.resize(rows, columns)
