@@ -172,7 +172,7 @@ class Board(Screen[None]):
         chosen = [Contender(mark.name, mark.runs) for mark in marks]
         paths = {run.path for contender in chosen for run in contender.runs}
         if len(chosen) == 1 and self.run is not None and self.run.path not in paths:
-            chosen.insert(0, Contender(self.run_name(), (self.run,)))
+            chosen.append(Contender(self.run_name(), (self.run,)))  # last: marks keep the glyphs of the list
         if len(chosen) == 1 and len(chosen[0].runs) == 1:
             chosen = []
         self.contenders = told_apart(chosen)

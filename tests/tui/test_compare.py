@@ -18,8 +18,8 @@ def test_two_marked_runs_are_laid_over_each_other(write, show):
         while screen.app.main.runs.chosen.path.name != "second":
             await screen.press("up")
         await screen.press("m", "1")
-        await screen.see("shows ● first  ○ second", "information plane")
-        await screen.wait(lambda: runs_of(screen.panel.figure) == ["first", "second"])
+        await screen.see("shows ● second  ○ first", "information plane")
+        await screen.wait(lambda: runs_of(screen.panel.figure) == ["second", "first"])
         await screen.see("9 compare")
         await screen.press("9")
         while screen.app.main.shown != "compare":
