@@ -93,7 +93,6 @@ class Board(Screen[None]):
         self.deck: Deck | None = None
         self.reason = ""
         self.dismissed = False
-        self.diagnosing = False
         self.contenders: tuple[Contender, ...] = contenders_of(run, compared)
         self.player: Timer | None = None
         self.listed = False

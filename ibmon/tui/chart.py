@@ -51,6 +51,7 @@ class ChartPanel(Widget):
         self._only: tuple[str, ...] = ()
         self._drawn_at = 0.0
         self._drawn: tuple[object, ...] = ()
+        self._drawn_figure: Figure | None = None
         self._later: Timer | None = None
 
     @property
@@ -75,10 +76,10 @@ class ChartPanel(Widget):
         columns, rows = self.size
         if not self.display or columns < 3 or rows < 3:
             return
-        asked = (id(self.figure), self.whole_view, columns, rows, self.look, self.current, self.counter)
-        if asked == self._drawn:
+        asked = (self.whole_view, columns, rows, self.look, self.current, self.counter)
+        if self._drawn_figure is self.figure and asked == self._drawn:
             return
-        self._drawn = asked
+        self._drawn_figure, self._drawn = self.figure, asked
         self._drawn_at = began = time.monotonic()
         old, new = self.grid, self._draw(columns, rows)
         METER.charts.append(time.monotonic() - began)

@@ -102,7 +102,7 @@ class Feed:
         self._contenders: tuple[Contender, ...] = ()
         self._sources: dict[Path, Source] = {}
         self._hurried = False
-        self._laid: tuple[object, tuple[Figure, ...]] | None = None
+        self._laid: tuple[dict[str, list[tuple[Figure, ...]]], tuple[Figure, ...]] | None = None
         self._thread = threading.Thread(target=self._body, name="ibmon-feed", daemon=True)
 
     def start(self) -> None:
@@ -230,9 +230,8 @@ class Feed:
                 self._hurried |= not source.reader.complete
                 source.build()
                 built.setdefault(contender.name, []).append(source.figures)
-        key = tuple((name, *(id(figures) for figures in each)) for name, each in built.items())
-        if self._laid is None or self._laid[0] != key:
-            self._laid = key, _compared(built)
+        if self._laid is None or not _identical(self._laid[0], built):
+            self._laid = built, _compared(built)
         return self._laid[1]
 
     def _source(self, run: RunDirectory) -> Source:
@@ -259,6 +258,13 @@ def _same(one: Frame, other: Frame) -> bool:
     """Whether there is nothing new to draw."""
     kept = one.history is other.history and one.figures is other.figures and one.past is other.past
     return kept and (one.status, one.console, one.contenders) == (other.status, other.console, other.contenders)
+
+
+def _identical(one: Mapping[str, Sequence[object]], other: Mapping[str, Sequence[object]]) -> bool:
+    """Whether both hold the very same objects under the same names."""
+    if list(one) != list(other) or any(len(one[name]) != len(other[name]) for name in one):
+        return False
+    return all(a is b for name in one for a, b in zip(one[name], other[name], strict=True))
 
 
 def _compared(built: Mapping[str, Sequence[Sequence[Figure]]]) -> tuple[Figure, ...]:

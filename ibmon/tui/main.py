@@ -166,8 +166,7 @@ class MainScreen(Charting, Replaying, Managing):
         self.notify(f"colour map: {colours}", markup=False, timeout=2)
 
     def action_diagnostics(self) -> None:
-        self.diagnosing = not self.diagnosing
-        self.diagnostics.watch(self.diagnosing)
+        self.diagnostics.watch(not self.diagnostics.display)
 
     def action_detach(self) -> None:
         self.app.exit()
