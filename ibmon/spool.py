@@ -46,7 +46,7 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
     axes: tuple[str, ...]
 
 
-class Gradient(msgspec.Struct, frozen=True):
+class Gradient(msgspec.Struct, frozen=True, omit_defaults=True):
     """``GradientStatistics`` on disk."""
 
     mean: float | list[float | None] | None
@@ -55,6 +55,7 @@ class Gradient(msgspec.Struct, frozen=True):
     count: int
     size: int
     nonfinite: int
+    population: int | None = None
 
 
 class Commit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -106,7 +107,7 @@ def write_group(folder: Path, segment: int, seq: int, snapshot: Snapshot) -> Pat
         except SafetensorError as error:  # it hides ENOSPC in its text
             raise OSError(str(error)) from error
         gradients = {
-            name: Gradient(_listed(g.mean), _listed(g.std), _listed(g.norm), g.count, g.size, g.nonfinite)
+            name: Gradient(_listed(g.mean), _listed(g.std), _listed(g.norm), g.count, g.size, g.nonfinite, g.population)
             for name, g in snapshot.gradients.items()
         }
         commit = Commit(
@@ -159,7 +160,9 @@ def read_group(group: Group, static: Callable[[str], StaticData], device: str = 
         return _Parts(group.folder, {p.name: p for p in commit.parts if p.role == role}, device)
 
     gradients = {
-        name: GradientStatistics(_unlisted(g.mean), _unlisted(g.std), g.count, _unlisted(g.norm), g.size, g.nonfinite)
+        name: GradientStatistics(
+            _unlisted(g.mean), _unlisted(g.std), g.count, _unlisted(g.norm), g.size, g.nonfinite, g.population
+        )
         for name, g in commit.gradients.items()
     }
     return Snapshot(

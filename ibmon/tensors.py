@@ -82,8 +82,9 @@ class GradientStatistics:
     """Minibatch gradients of one parameter over a window: norms of their mean and of their standard deviation.
 
     ``mean`` = ‖⟨g⟩‖₂ and ``std`` = ‖STD(g)‖₂ (ddof 0) over ``count`` minibatches; ``norm`` = ‖W‖_F at the snapshot.
-    ``size`` is the number of elements; ``nonfinite`` minibatches were counted, not averaged. For networks trained as one
-    batched model ``mean``, ``std`` and ``norm`` are float64 tensors ``(replicas,)``.
+    ``size`` is the number of elements; ``nonfinite`` minibatches were counted, not averaged. ``population`` is how many
+    minibatches there were to draw these from without replacement (those of an epoch), where known. For networks trained as
+    one batched model ``mean``, ``std`` and ``norm`` are float64 tensors ``(replicas,)``.
     """
 
     mean: float | Tensor
@@ -92,6 +93,7 @@ class GradientStatistics:
     norm: float | Tensor
     size: int
     nonfinite: int = 0
+    population: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

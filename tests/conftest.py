@@ -1,11 +1,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+
+from ibmon import Monitor, launch
+from ibmon.analysis.loop import follow
+from ibmon.capture.session import Session
+from ibmon.runs import locks
+from ibmon.runs.directory import RunDirectory, create
 
 DATA = Path(__file__).parent / "data"
 
@@ -27,6 +34,24 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def measured(own_runs: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., RunDirectory]:
+    """Run a training under a Monitor in this process, then the analyst's loop over what it captured."""
+    monkeypatch.setattr(Session, "start_analyst", lambda self: None)
+
+    def run_it(train: Callable[[Monitor], None], **asked: Any) -> RunDirectory:
+        run = create(launch.describe_run(recipe="toy", target="toy", **asked))
+        monkeypatch.setenv(launch.RUN_VARIABLE, str(run.path.resolve()))
+        with Monitor() as monitor:
+            train(monitor)
+        locks.release(run.lock("trainer"))
+        follow(run)
+        locks.release(run.lock("analyst"))
+        return run
+
+    return run_it
 
 
 @pytest.fixture

@@ -67,10 +67,8 @@ class Job:
             "inputs": snapshot.inputs is not None,
         }
         probes = {p.partition(".")[0] for p in snapshot.probes}
-        return all(
-            has.get(need, False) if not need.startswith("probe:") else need.removeprefix("probe:") in probes
-            for need in self.requires
-        )
+        has |= {f"probe:{probe}": True for probe in probes}
+        return all(any(has.get(one, False) for one in need.split("|")) for need in self.requires)
 
     def measure(self, snapshot: Snapshot, seed: int) -> list[Measurement]:
         """Everything the analysis measures on the snapshot. Raises whatever the plugin raises.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ CHUNK = 4096
 
 Capture = Callable[[EvaluationSet], Mapping[str, Activation]]
 Probe = Callable[..., Activation | Tensor | Mapping[str, Activation | Tensor]]
+"""``probe(model, evaluation_set, rng=)``; one of an update is called ``probe(before, after, evaluation_set, rng=)``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Watched:
     autocast: torch.dtype | None = None
     batch_size: int | None = None
     seed: int = 0
+    updates: Mapping[str, Probe] = field(default_factory=dict[str, Probe])
 
 
 def samples_of(data: EvaluationSet) -> int:
@@ -87,7 +89,7 @@ def snapshot(watched: Watched, name: str, step: int, epoch: float | None) -> tup
             layers = {k: replace(a, values=to_host(a.values.detach())) for k, a in watched.capture(data).items()}
         else:
             layers, outputs = _forward(watched, data)
-        probes, failed = _probed(watched, data)
+        probes, failed = _answers(watched.probes, lambda: [_own_copy(watched)], data, watched.seed)
     layers = {k: _masked(a, data.mask) for k, a in layers.items()}
     return Snapshot(step, epoch, name, layers, outputs=outputs, probes=probes, batch_size=watched.batch_size), failed
 
@@ -98,14 +100,15 @@ def _forward(watched: Watched, data: EvaluationSet) -> tuple[dict[str, Activatio
         model = shadow.copied(watched.model)
     except Exception:  # a model may refuse to be copied in any way
         with shadow.in_place(watched.model) as model:
-            return _passes(model, watched, data)
-    return _passes(model, watched, data)
+            return forward(model, watched.layers, data)
+    return forward(model, watched.layers, data)
 
 
-def _passes(model: nn.Module, watched: Watched, data: EvaluationSet) -> tuple[dict[str, Activation], Activation | None]:
+def forward(model: nn.Module, watched: Sequence[Layer], data: EvaluationSet) -> tuple[dict[str, Activation], Activation | None]:
+    """The activations of the layers and the outputs on an evaluation set, in chunks of its samples."""
     outputs: list[Tensor] = []
     n = samples_of(data)
-    with collecting() as tapped, Recorder(model, watched.layers) as recorder:
+    with collecting() as tapped, Recorder(model, watched) as recorder:
         for start in range(0, n, CHUNK):
             part = data.inputs if n <= CHUNK else _map(data.inputs, lambda t, s=start: t[s : s + CHUNK])
             output = first_tensor(call(model, data, part))
@@ -133,16 +136,36 @@ def call(model: nn.Module, data: EvaluationSet, inputs: Any) -> Any:
     return model(inputs)
 
 
-def _probed(watched: Watched, data: EvaluationSet) -> tuple[dict[str, Activation], dict[str, str]]:
-    """What the probes say. Each gets a copy of the model with parameters of its own: it may backpropagate or ablate at will."""
+def update(watched: Watched, name: str, before: nn.Module, step: int, epoch: float | None) -> tuple[Snapshot, dict[str, str]]:
+    """What the last update changed: ``before`` is a copy of the network at ``step``, the network itself is one update on.
+
+    A snapshot without layers, on the evaluation set ``name``, and the probes that failed with their errors.
+    """
+    data = watched.evaluation[name]
+    with shadow.unnoticed(watched.model, watched.autocast):
+
+        def copies() -> list[nn.Module | None]:
+            return [shadow.copied(before, share=False), _own_copy(watched)]
+
+        probes, failed = _answers(watched.updates, copies, data, watched.seed)
+    return Snapshot(step, epoch, name, probes=probes, batch_size=watched.batch_size), failed
+
+
+def _own_copy(watched: Watched) -> nn.Module | None:
+    return None if watched.model is None else shadow.copied(watched.model, share=False)
+
+
+def _answers(
+    probes: Mapping[str, Probe], models: Callable[[], Sequence[nn.Module | None]], data: EvaluationSet, seed: int
+) -> tuple[dict[str, Activation], dict[str, str]]:
+    """What the probes say. Each gets copies of the model with parameters of their own: it may backpropagate or ablate at will."""
     out: dict[str, Activation] = {}
     failed: dict[str, str] = {}
-    for name, probe in watched.probes.items():
+    for name, probe in probes.items():
         try:
-            model = None if watched.model is None else shadow.copied(watched.model, share=False)
-            rng = torch.Generator().manual_seed(watched.seed)
+            rng = torch.Generator().manual_seed(seed)
             with torch.enable_grad():
-                result = probe(model, data, rng=rng)
+                result = probe(*models(), data, rng=rng)
         except Exception as error:  # somebody else's code: the snapshot goes on without it
             failed[name] = f"{type(error).__name__}: {error}"
             continue

@@ -27,8 +27,11 @@ class Governor:
     _depth: int = 0
 
     @contextmanager
-    def metered(self, *, capture: bool = False) -> Generator[None]:
-        """Count the block's wall time as the monitor's; nested blocks count once."""
+    def metered(self, *, capture: bool = False, further: bool = False) -> Generator[None]:
+        """Count the block's wall time as the monitor's; nested blocks count once.
+
+        ``capture`` makes it a snapshot's, ``further`` what the last snapshot costs beside that.
+        """
         begin = time.perf_counter()
         self._depth += 1
         try:
@@ -38,8 +41,8 @@ class Governor:
             took = time.perf_counter() - begin
             if self._depth == 0:
                 self.spent += took
-            if capture:
-                self.captures += 1
+            self.captures += capture
+            if capture or further:
                 self.capture_seconds += took
 
     @property

@@ -94,7 +94,7 @@ class GradientWindow:
         return norms.double().square()
 
     @torch.no_grad()
-    def close(self) -> dict[str, GradientStatistics]:
+    def close(self, population: int | None = None) -> dict[str, GradientStatistics]:
         """The statistics of every parameter that had a gradient; empty when nothing was added."""
         nonfinite = int(self.nonfinite)
         count = self.count if not isinstance(self.nonfinite, torch.Tensor) else self.count - nonfinite
@@ -111,7 +111,8 @@ class GradientWindow:
         for (name, p), values in zip(self.parameters.items(), columns, strict=True):
             if name in self._seen:
                 mean, std, norm = values if self.replicas else values.tolist()
-                out[name] = GradientStatistics(mean, std, count, norm, p.numel() // (self.replicas or 1), nonfinite)
+                size = p.numel() // (self.replicas or 1)
+                out[name] = GradientStatistics(mean, std, count, norm, size, nonfinite, population)
         return out
 
 

@@ -54,6 +54,7 @@ class Monitor:
         self._epoch: float | None = None
         self._epochs: int | None = None
         self._per_epoch: int | None = None
+        self._short_last = False
         self._loss: Any = None
         self._counts_updates = False
         self._parameters: dict[str, nn.Parameter] = {}
@@ -97,6 +98,7 @@ class Monitor:
         layers: layer_choice.Asked = None,
         capture: Capture | None = None,
         probes: Mapping[str, Probe] | None = None,
+        updates: Mapping[str, Probe] | None = None,
         estimators: Sequence[str] = (),
         analyses: Sequence[str] = (),
         schedule: Schedule | str | None = None,
@@ -113,6 +115,8 @@ class Monitor:
             layers: names, globs or module types, or ``{shown name: module name}``; default: activations and recurrent layers.
             capture: ``capture(evaluation_set) -> {name: Activation}``, for networks trained as one batched model.
             probes: ``probe(model, evaluation_set, rng=generator)`` by name; each gets a copy of the model of its own.
+            updates: ``probe(before, after, evaluation_set, rng=generator)`` by name: what the update after a snapshot changed;
+                both are copies of the model, and the evaluation set is the first one.
             estimators: what the run estimates with unless the command line says otherwise: ``"binning:width=0.07"``.
             analyses: analyses beside the default ones.
             schedule: when, unless the command line says; default: log-spaced, thinned to stay under the budget.
@@ -132,7 +136,9 @@ class Monitor:
                 raise UsageError(f"{name!r} cannot name an evaluation set; use letters, digits, '.', '_' and '-'.")
         inner = None if model is None else unwrapped(model)
         chosen = layer_choice.choose(inner, layers) if inner is not None and capture is None else []
-        watched = Watched(model, chosen, sets, dict(probes or {}), capture, autocast, batch_size, info.seed or 0)
+        watched = Watched(
+            model, chosen, sets, dict(probes or {}), capture, autocast, batch_size, info.seed or 0, dict(updates or {})
+        )
         if info.schedule:
             self._schedule = parse(info.schedule)
         elif schedule is not None:
@@ -154,12 +160,14 @@ class Monitor:
 
     # -- what the training says ---------------------------------------------------------------------------------------
 
-    def epochs(self, n: int, *, steps_per_epoch: int | None = None) -> Iterator[int]:
+    def epochs(self, n: int, *, steps_per_epoch: int | None = None, short_last: bool = False) -> Iterator[int]:
         """``range(n)`` that knows the epochs: snapshots are then scheduled in epochs. Ends early when a stop was asked for.
 
-        ``steps_per_epoch`` spreads the gradient window over the first epoch, too; later ones are known.
+        ``steps_per_epoch`` spreads the gradient window over the first epoch, too; later ones are known. ``short_last`` says that
+        the last minibatch of an epoch is smaller than the others: its gradient is noisier, and left out of the window.
         """
         self._epochs, self._epoch, self._per_epoch = n, 0.0, steps_per_epoch
+        self._short_last = short_last
         self._plan()
         for epoch in range(n):
             if self.should_stop:
@@ -178,6 +186,7 @@ class Monitor:
             self._loss = loss.detach() if isinstance(loss, Tensor) else loss
         if not self._counts_updates:
             # The weights now are those after self._step updates: the update that this call announces comes later.
+            self._see_update()
             if self._step >= self._next_snapshot:
                 self._take_by_steps()
             if self._window is not None or self._step >= self._next_window:
@@ -207,7 +216,7 @@ class Monitor:
         for handle in self._handles:
             handle.remove()
         if status != "failed" and self._last_snapshot != self._step:
-            self._take()
+            self._take(last=True)
         with watching.guarded("the end"):
             watching.progress(self._step, self._epoch, self._epochs, self._loss)
             watching.session.close(status, self._step, self._epoch, error)
@@ -242,9 +251,17 @@ class Monitor:
             return  # a fused optimizer skipped this update by itself: the scaled gradients were not finite
         self._step += 1
         self._in_epoch += 1
+        self._see_update()
         if self._step >= self._next_snapshot:
             self._take_by_steps()
         self._look()
+
+    def _see_update(self) -> None:
+        """Where the update after a snapshot is looked at, and this was it: ask what it changed."""
+        watching = self._watching
+        if watching is not None and watching.updating and self._step > self._last_snapshot:
+            with watching.guarded("an update"):
+                watching.close_update(self._step - 1, self._epoch)
 
     def _end_epoch(self, done: int) -> None:
         watching = self._watching
@@ -279,17 +296,24 @@ class Monitor:
             self._watching.thin(self._schedule, self._step, None)
         self._plan()
 
-    def _take(self) -> None:
+    def _take(self, *, last: bool = False) -> None:
         """A snapshot of now, with the gradients of the window that led to it."""
         watching = self._watching
         if watching is None:
             return
         with watching.guarded("a snapshot"):
-            gradients: dict[str, GradientStatistics] = {} if self._window is None else self._window.close()
+            gradients: dict[str, GradientStatistics] = {} if self._window is None else self._window.close(self._population)
             self._window = None
             self._last_snapshot = self._step
             watching.take(self._step, self._epoch, gradients)
             watching.progress(self._step, self._epoch, self._epochs, self._loss)
+            if not last:
+                watching.open_update()
+
+    @property
+    def _population(self) -> int | None:
+        """Minibatches that those of the window were drawn from without replacement: an epoch's."""
+        return None if self._by_steps else self._per_epoch
 
     def _new_window(self) -> GradientWindow | None:
         return GradientWindow(self._parameters, self._replicas) if self._parameters else None
@@ -301,7 +325,7 @@ class Monitor:
         if self._window is None:
             self._window = self._new_window()
             self._next_window = NEVER
-        if self._window is None or not (self._by_steps or evenly(self._in_epoch, self._per_epoch)):
+        if self._window is None or not (self._by_steps or self._chosen_minibatch()):
             return
         with watching.guarded("the gradients"):
             self._window.add(scale)
@@ -309,6 +333,15 @@ class Monitor:
                 watching.say_once(
                     "No parameter has a gradient at step(): call it after backward() and before zero_grad().", "warning"
                 )
+
+    def _chosen_minibatch(self) -> bool:
+        """Whether this minibatch of the epoch is one of those that the window reads."""
+        whole = self._per_epoch
+        if whole is not None and self._short_last:
+            whole -= 1
+            if self._in_epoch >= whole:
+                return False
+        return evenly(self._in_epoch, whole)
 
     def _look(self) -> None:
         """At most twice a second: report progress, look for commands. Raises StopTraining where ibmon may."""

@@ -9,14 +9,15 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ibmon.records import EvaluationInfo, IbmonError, LayerInfo, Progress, Watch
 from ibmon.schedules import Schedule
 from ibmon.spool import size_of, write_static
 from ibmon.tensors import EvaluationSet, GradientStatistics, Snapshot
 
-from .evaluate import Watched, limited, samples_of, snapshot, static_data
+from . import shadow
+from .evaluate import Watched, limited, samples_of, snapshot, static_data, update
 from .governor import Governor
 from .session import Session
 from .shadow import CaptureError
@@ -30,6 +31,9 @@ class Watching:
         self.governor = Governor(budget=session.info.budget)
         self.watched: Watched | None = None
         self._said: set[str] = set()
+        self._before: nn.Module | None = None
+        self.updating = False
+        """Whether the next update is looked at."""
 
     def begin(
         self, watched: Watched, layers: Sequence[LayerInfo], schedule: Schedule, estimators: list[str], analyses: list[str]
@@ -107,11 +111,37 @@ class Watching:
         if not name:
             return Snapshot(step, epoch, "", gradients=gradients, batch_size=watched.batch_size)
         shot, failed = snapshot(watched, name, step, epoch)
-        for probe, error in failed.items():
-            self.notice(f"The probe {probe!r} failed and is switched off: {error}", "error")
         if failed:
+            self._say_failed(failed)
             self.watched = replace(watched, probes={n: p for n, p in watched.probes.items() if n not in failed})
         return replace(shot, gradients=gradients)
+
+    def open_update(self) -> None:
+        """Keep the network as it is before the next update, where probes ask what an update changes."""
+        watched = self.watched
+        if watched is None or watched.model is None or not watched.updates or not watched.evaluation:
+            return
+        with self.governor.metered(further=True), shadow.unnoticed(watched.model):
+            self._before = shadow.copied(watched.model, share=False)
+        self.updating = True
+
+    def close_update(self, step: int, epoch: float | None) -> None:
+        """Ask those probes, after the update that followed ``step``; on the first evaluation set."""
+        before, watched = self._before, self.watched
+        self._before, self.updating = None, False
+        if before is None or watched is None:
+            return
+        with self.governor.metered(further=True):
+            shot, failed = update(watched, next(iter(watched.evaluation)), before, step, epoch)
+            if failed:
+                self._say_failed(failed)
+                self.watched = replace(watched, updates={n: p for n, p in watched.updates.items() if n not in failed})
+            if shot.probes:
+                self.session.offer(shot, patient=self.session.info.lossless)
+
+    def _say_failed(self, failed: Mapping[str, str]) -> None:
+        for probe, error in failed.items():
+            self.notice(f"The probe {probe!r} failed and is switched off: {error}", "error")
 
     def thin(self, schedule: Schedule, at: int, total: int | None) -> None:
         """Let the governor thin the schedule, and say so."""

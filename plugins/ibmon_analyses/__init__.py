@@ -20,6 +20,23 @@ def ibmon_analyses() -> Iterator[AnalysisSpec]:
         target="ibmon_analyses.gradient_snr:GradientSNR",
         figures="ibmon_analyses.gradient_snr_figures:figures",
         summary="Mean, standard deviation and signal-to-noise ratio of minibatch gradients, layer by layer.",
-        requires=("gradients",),
+        requires=("gradients|probe:frozen|probe:parallel",),
         per_estimator=False,
+    )
+    yield AnalysisSpec(
+        name="loss-dynamics",
+        target="ibmon_analyses.loss_dynamics:LossDynamics",
+        figures="ibmon_analyses.loss_dynamics_figures:figures",
+        summary="How single updates change the loss, and what gradient laws predict (runs with the probe `dynamics`).",
+        requires=("probe:dynamics",),
+        per_estimator=False,
+    )
+    yield AnalysisSpec(
+        name="information-derivative",
+        target="ibmon_analyses.information_derivative:InformationDerivative",
+        figures="ibmon_analyses.information_derivative_figures:figures",
+        summary="How fast the kernel bound of I(X;T) changes in an update, within and between classes (probe `change`).",
+        requires=("probe:change",),
+        per_estimator=False,
+        default=False,
     )

@@ -2,84 +2,123 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from ibmon import Axis, Curves, Figure, History, Line, Reference, Series
 
+_SAID = {
+    "": "",
+    "frozen": "minibatches swept at fixed weights",
+    "parallel": "over networks that see one minibatch each and have diverged: the mean mixes different weights",
+}
+"""What a protocol is, where the title alone would not say it."""
+
 
 def figures(history: History) -> list[Figure]:
-    """SNR of every layer's weights with the floor of pure noise, and mean and standard deviation over ‖W‖, log–log."""
-    snr = _weights(history, "gradient SNR")
-    if not snr:
-        return []
+    """For every protocol: SNR of each layer's weights with the level of pure noise, mean and standard deviation over ‖W‖, the
+    gradient noise scale and ‖W‖; the training's own gradients first."""
+    found = history.select("gradient SNR", job="gradient-snr")
+    protocols = list(dict.fromkeys(s.subject.get("protocol", "") for s in found))
+    drawn: list[Figure] = []
+    for number, protocol in enumerate(sorted(protocols, key=bool)):
+        drawn += _of(history, protocol, important=number == 0)
+    return drawn
+
+
+def _of(history: History, protocol: str, *, important: bool) -> list[Figure]:
+    def weights(quantity: str) -> list[Series]:
+        """Series of weight matrices; every parameter where none is called weight."""
+        own = [s for s in history.select(quantity, job="gradient-snr") if s.subject.get("protocol", "") == protocol]
+        return [s for s in own if "weight" in s.subject.get("parameter", "")] or own
+
+    snr, counts = weights("gradient SNR"), weights("gradient minibatches")
+    suffix, title = (f"-{protocol}", f" ({protocol})") if protocol else ("", "")
     x = Axis(label="epoch" if np.isfinite(snr[0].epoch).any() else "step", scale="log")
-    counts = _weights(history, "gradient minibatches")
-    k = counts[0].value.astype(float) if counts else np.empty(0)
-    typical = int(np.median(k)) if len(k) else 0
-    note = "weights"
-    if typical:
-        note += f"; {typical} minibatches a window; pure noise: the floor for independent minibatches"
-    lines = [_line(s) for s in snr]
-    if len(k):
-        floor = np.divide(1.0, np.sqrt(k - 1), out=np.full(len(k), np.nan), where=k > 1)
-        lines.append(Line(label="pure noise", x=_at(counts[0]), y=floor, step=counts[0].step, dashed=True))
-    means, stds = _weights(history, "gradient mean"), _weights(history, "gradient std")
-    norms = {_key(s): s for s in _weights(history, "weight norm")}
+    typical = int(np.median(counts[0].value)) if counts and len(counts[0].value) else 0
+    counted = "networks" if protocol == "parallel" else "minibatches"
+    notes = ["weights", f"{typical} {counted} a window" if typical else "", _SAID.get(protocol, "")]
+    note = "; ".join(part for part in notes if part)
+
+    def curves(name: str, what: str, y: str, lines: Sequence[Line]) -> Curves:
+        return Curves(
+            name=name + suffix,
+            title=what + title,
+            screen="gradients",
+            note=note,
+            x=x,
+            y=Axis(label=y, scale="log"),
+            lines=tuple(lines),
+        )
+
+    norms = {_key(s): s for s in weights("weight norm")}
     pairs: list[Line] = []
-    for group, (mean, std) in enumerate(zip(means, stds, strict=False)):
+    for group, (mean, std) in enumerate(zip(weights("gradient mean"), weights("gradient std"), strict=False)):
         norm = norms.get(_key(mean))
         if norm is None or norm.value.shape != mean.value.shape:
             continue
         pairs.append(_line(mean, norm, label=f"{mean.subject['layer']} mean", group=group))
         pairs.append(_line(std, norm, label=f"{std.subject['layer']} std", group=group, dashed=True, unnamed=True))
-    return [
-        Curves(
-            name="gradient-snr",
-            title="gradient SNR",
-            screen="gradients",
-            important=True,
-            note=note,
-            x=x,
-            y=Axis(label="SNR = ‖mean g‖ / ‖std g‖", scale="log"),
-            lines=tuple(lines),
-            references=(Reference(axis="y", value=1.0, label="SNR = 1"),),
-        ),
-        Curves(
-            name="gradient-norms",
-            title="gradient mean (solid) and std (dashed)",
-            screen="gradients",
-            note=f"weights, divided by ‖W‖; {typical} minibatches a window",
-            x=x,
-            y=Axis(label="‖·‖ / ‖W‖", scale="log"),
-            lines=tuple(pairs),
-        ),
+    floor, floor_note = _floor(snr[0])
+    ratio = curves("gradient-snr", "gradient SNR", "SNR = ‖mean g‖ / ‖std g‖", [*(_line(s) for s in snr), *floor])
+    one = Reference(axis="y", value=1.0, label="SNR = 1")
+    drawn: list[Figure] = [
+        replace(ratio, important=important, note="; ".join(filter(None, (note, floor_note))), references=(one,)),
+        curves("gradient-norms", "gradient mean (solid) and std (dashed)", "‖·‖ / ‖W‖", pairs),
     ]
+    scales = weights("gradient noise scale")
+    if scales:
+        lines = [_line(s) for s in scales]
+        drawn.append(curves("gradient-noise-scale", "gradient noise scale", "noise scale tr Σ / ‖μ‖² [samples]", lines))
+    if norms:
+        drawn.append(curves("weight-norms", "norms of the weights", "‖W‖", [_line(s) for s in norms.values()]))
+    return drawn
 
 
-def _weights(history: History, quantity: str) -> list[Series]:
-    """Series of weight matrices; every parameter where none is called weight."""
-    found = history.select(quantity, job="gradient-snr")
-    weights = [s for s in found if "weight" in s.subject.get("parameter", "")]
-    return weights or found
+def _floor(snr: Series) -> tuple[list[Line], str]:
+    """What pure noise reads in as many minibatches, as a dashed line, and how that is meant."""
+    null = snr.details.get("null")
+    if null is None or not len(null):
+        return [], ""
+    flat = null.reshape(len(null), -1)[:, 0]
+    if not (flat > 0).any():
+        return [], "every minibatch of an epoch was read: pure noise adds up to the full gradient and has no level"
+    level = np.where(flat > 0, flat, np.nan)
+    line = Line(label="pure noise", x=_at(snr), y=level, step=snr.step, dashed=True)
+    return [line], "pure noise: what as many minibatches without signal read"
 
 
 def _key(series: Series) -> tuple[str, str]:
     return series.subject.get("layer", ""), series.subject.get("parameter", "")
 
 
-def _line(series: Series, over: Series | None = None, **meaning: object) -> Line:
-    values = series.value if over is None else series.value / over.value
+def _line(series: Series, over: Series | None = None, **meaning: Any) -> Line:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = series.value if over is None else series.value / over.value
     flat = values.reshape(len(values), -1)
     many = flat.shape[1] > 1 and len(flat) > 0
-    options: dict[str, object] = {"label": series.subject.get("layer", series.label), **meaning}
+    options: dict[str, Any] = {"label": series.subject.get("layer", series.label), **meaning}
     return Line(
         x=_at(series),
-        y=np.median(flat, axis=1) if many else flat[:, 0],
-        lower=np.percentile(flat, 10, axis=1) if many else None,
-        upper=np.percentile(flat, 90, axis=1) if many else None,
+        y=_over_networks(np.nanmedian, flat) if many else flat[:, 0],
+        lower=_over_networks(np.nanpercentile, flat, 10) if many else None,
+        upper=_over_networks(np.nanpercentile, flat, 90) if many else None,
         step=series.step,
-        **options,  # type: ignore[arg-type]
+        **options,
     )
+
+
+def _over_networks(statistic: Callable[..., np.ndarray], flat: np.ndarray, *arguments: float) -> np.ndarray:
+    """A statistic over the second axis of those that are finite; NaN where none is."""
+    known = np.isfinite(flat)
+    some = known.any(axis=1)
+    out = np.full(len(flat), np.nan)
+    if some.any():
+        out[some] = statistic(np.where(known, flat, np.nan)[some], *arguments, axis=1)
+    return out
 
 
 def _at(series: Series) -> np.ndarray:

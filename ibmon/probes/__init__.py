@@ -1,0 +1,10 @@
+"""Probes that several recipes share: what needs the model itself, beside its activations.
+
+``Monitor.watch(probes={"frozen": frozen_gradients(...)})`` asks them at every snapshot, and ``updates={"dynamics":
+loss_dynamics(...)}`` at the update after every snapshot. The names in quotes are those that the analyses of ibmon look for.
+"""
+
+from .gradients import frozen_gradients, parallel_gradients, statistics_of
+from .updates import activation_change, changes, loss_dynamics
+
+__all__ = ["activation_change", "changes", "frozen_gradients", "loss_dynamics", "parallel_gradients", "statistics_of"]
