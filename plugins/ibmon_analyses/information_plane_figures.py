@@ -4,73 +4,134 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from ibmon import Axis, Curves, Figure, History, Line, Plane, Reference, Series, Trajectory
+from ibmon import Axis, Figure, History, Plane, Reference, Series, Trajectory
+
+from .information_plane_curves import flag_names, raised, through_training
+
+Pair = tuple[Series, Series]
+"""I(X;T) and I(T;Y) of a layer."""
+_ANALYSIS = "information-plane"
+_IN_NAMES = {"channels=mean": "mean"}
+_IN_WORDS = {"channels=mean": "mean over channels"}
+_MOST_NAMED = 6
+"""Layers that a note names one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Combination:
+    """What a plane is drawn for. ``way`` are the options of the analysis, as they were asked for."""
+
+    evaluation: str
+    estimator: str
+    task: str
+    way: tuple[str, ...]
+
+    @property
+    def kind(self) -> _Combination:
+        """The combination without the parameters of its estimator."""
+        return replace(self, estimator=self.estimator.partition(":")[0])
+
+    @property
+    def words(self) -> list[str]:
+        return [_IN_WORDS.get(option, option) for option in self.way]
 
 
 def figures(history: History) -> list[Figure]:
-    """One plane for each evaluation set, estimator and task, the first of them important, and I(X;T), I(T;Y) through training."""
-    combinations = list(_combinations(history))
-    many_sets = len({c[0] for c in combinations}) > 1
-    many_tasks = len({c[2] for c in combinations}) > 1
+    """One plane for each evaluation set, estimator, task and way of the analysis, and I(X;T), I(T;Y) through training.
+
+    The first plane is important. After all of them come, where there are bounds, the untrained and the newest network alone.
+    """
+    combinations = _combinations(history)
+    many_sets = len({c.evaluation for c in combinations}) > 1
+    many_tasks = len({c.task for c in combinations}) > 1
     drawn: list[Figure] = []
-    for number, (evaluation, estimator, task) in enumerate(combinations):
-        parts = [estimator.partition(":")[0], *([evaluation] if many_sets else []), *([task] if many_tasks else [])]
-        same = [c for c in combinations[:number] if c[0] == evaluation and c[2] == task and c[1].partition(":")[0] == parts[0]]
-        suffix = "-".join(parts) + (f"-{len(same) + 1}" if same else "")
-        drawn += _of(history, evaluation, estimator, task, _slug(suffix), first=number == 0)
-    return drawn
+    alone: list[Figure] = []
+    for number, c in enumerate(combinations):
+        parts = [c.kind.estimator, *([c.evaluation] if many_sets else []), *([c.task] if many_tasks else [])]
+        parts += [_IN_NAMES.get(option, option) for option in c.way]
+        same = sum(other.kind == c.kind for other in combinations[:number])
+        suffix = _slug("-".join(parts) + (f"-{same + 1}" if same else ""))
+        pairs = _pairs(history, c)
+        own = _of(history, c, pairs, suffix, important=number == 0)
+        drawn += own
+        alone += [end for figure in own if isinstance(figure, Plane) for end in _ends_of_training(figure, c, pairs)]
+    return [*drawn, *alone]
 
 
-def _combinations(history: History) -> Iterator[tuple[str, str, str]]:
-    """(evaluation set, estimator, task) in the order of their appearance."""
-    seen: set[tuple[str, str, str]] = set()
-    for series in history.select("I(T;Y)", job="information-plane"):
-        key = (series.evaluation, series.estimator, series.subject.get("task", ""))
-        if key not in seen:
-            seen.add(key)
-            yield key
+def _combinations(history: History) -> list[_Combination]:
+    """In the order of their appearance."""
+    measured = history.select("I(T;Y)", job=_ANALYSIS)
+    found = (_Combination(s.evaluation, s.estimator, s.subject.get("task", ""), _way(s)) for s in measured)
+    return list(dict.fromkeys(found))
 
 
-def _of(history: History, evaluation: str, estimator: str, task: str, suffix: str, *, first: bool) -> list[Figure]:
+def _way(series: Series) -> tuple[str, ...]:
+    """The options in the name of the job, which reads analysis:option=value,.../estimator:option=value,..."""
+    return tuple(option for option in series.job.partition("/")[0].partition(":")[2].split(",") if option)
+
+
+def _pairs(history: History, c: _Combination) -> list[Pair]:
+    """The layers of which both quantities are measured."""
+
+    def select(quantity: str, **subject: str) -> list[Series]:
+        found = history.select(quantity, job=_ANALYSIS, evaluation=c.evaluation, estimator=c.estimator, **subject)
+        return [s for s in found if _way(s) == c.way]
+
+    about_y = {s.subject["layer"]: s for s in select("I(T;Y)", **_subject(c))}
+    return [(x, about_y[x.subject["layer"]]) for x in select("I(X;T)") if x.subject["layer"] in about_y]
+
+
+def _subject(c: _Combination) -> dict[str, str]:
+    return {"task": c.task} if c.task else {}
+
+
+def _of(history: History, c: _Combination, pairs: Sequence[Pair], suffix: str, *, important: bool) -> list[Figure]:
     """A plane and its two quantities through training; without I(X;T) where the estimator cannot measure it."""
-    about_x = history.select("I(X;T)", evaluation=evaluation, estimator=estimator)
-    wanted = {"task": task} if task else {}
-    about_y = {s.subject["layer"]: s for s in history.select("I(T;Y)", evaluation=evaluation, estimator=estimator, **wanted)}
-    pairs = [(x, about_y[x.subject["layer"]]) for x in about_x if x.subject["layer"] in about_y]
-    trajectories = [t for x, y in pairs for t in _trajectories(x, y)]
-    references = [
-        *_ends(history, evaluation, "x", "H(X)", {}),
-        *_ends(history, evaluation, "y", "H(Y)", wanted),
-    ]
-    where = "" if evaluation in ("", "all") else f" on {evaluation}"
-    of_task = f" of {task}" if task else ""
+    where = ", ".join(["" if c.evaluation in ("", "all") else f" on {c.evaluation}", *c.words])
+    of_task = f" of {c.task}" if c.task else ""
+    note = "; ".join([c.estimator, *c.words])
+    about_x = through_training(
+        "I(X;T)",
+        [x for x, _ in pairs],
+        name=f"information-ixt-{suffix}",
+        title=f"I(X;T) through training{where}",
+        note=note,
+    )
+    about_y = through_training(
+        "I(T;Y)",
+        [y for _, y in pairs],
+        name=f"information-ity-{suffix}",
+        title=f"I(T;Y) through training{of_task}{where}",
+        note=note,
+    )
+    if pairs and all(raised(x, "deterministic").all() for x, _ in pairs):
+        return [replace(about_y, important=important)]
+    unit = next((x.unit for x, _ in pairs), "bits")
+    references = [*_ends(history, c.evaluation, "x", "H(X)", {}), *_ends(history, c.evaluation, "y", "H(Y)", _subject(c))]
     plane = Plane(
         name=f"information-plane-{suffix}",
         title=f"information plane{of_task}{where}",
         screen="plane",
-        important=first,
-        note=estimator,
-        x=Axis(label="I(X;T) [bits]", limits=(0.0, None)),
-        y=Axis(label="I(T;Y) [bits]", limits=(0.0, None)),
-        trajectories=tuple(trajectories),
-        references=tuple(references),
+        important=important,
+        note="; ".join([note, *_broken(pairs, max((int(step) for x, _ in pairs for step in x.step[-1:]), default=0))]),
+        x=Axis(label=f"I(X;T) [{unit}]", limits=(0.0, None)),
+        y=Axis(label=f"I(T;Y) [{unit}]", limits=(0.0, None)),
+        trajectories=tuple(t for x, y in pairs for t in _trajectories(x, y)),
+        references=tuple(r for r in references if unit == "bits"),  # entropies of another kind end elsewhere
     )
-    about_labels = _through_training("I(T;Y)", [y for _, y in pairs], f"ity-{suffix}", estimator, of_task + where)
-    if pairs and all(_raised(x, "deterministic").all() for x, _ in pairs):
-        return [replace(about_labels, important=first)]
-    return [plane, _through_training("I(X;T)", [x for x, _ in pairs], f"ixt-{suffix}", estimator, where), about_labels]
+    return [plane, about_x, about_y]
 
 
 def _ends(
     history: History, evaluation: str, axis: Literal["x", "y"], quantity: str, subject: Mapping[str, str]
 ) -> Iterator[Reference]:
     """The end of an axis: what no layer can exceed."""
-    for series in history.select(quantity, evaluation=evaluation, **subject)[:1]:
+    for series in history.select(quantity, job=_ANALYSIS, evaluation=evaluation, **subject)[:1]:
         yield Reference(axis=axis, value=float(series.value[-1]), label=quantity)
 
 
@@ -85,8 +146,8 @@ def _trajectories(x: Series, y: Series) -> Iterator[Trajectory]:
         at = [slice(None) if name == "replica" else t for name in axes]
         index_x, index_y = (in_x, *at), (in_y, *at)
         members = "replica" in axes
-        flags = _flag_names([(x, in_x), (y, in_y)])
-        saturated = _raised(x, "saturated")[index_x] | _raised(y, "label_saturated")[index_y]
+        flags = flag_names([(x, in_x), (y, in_y)])
+        saturated = raised(x, "saturated")[index_x] | raised(y, "label_saturated")[index_y]
 
         def middle(values: np.ndarray, members: bool = members) -> np.ndarray:
             return np.median(values, axis=1) if members else values
@@ -111,75 +172,62 @@ def _trajectories(x: Series, y: Series) -> Iterator[Trajectory]:
         )
 
 
-def _raised(series: Series, flag: str) -> np.ndarray:
-    return series.flags.get(flag, np.zeros(series.value.shape, dtype=bool))
-
-
-def _flag_names(parts: Sequence[tuple[Series, np.ndarray]]) -> tuple[tuple[str, ...], ...]:
-    """For each point the names of the flags that any of the series raises at its row."""
-    names = sorted({name for series, _ in parts for name in series.flags})
-    codes = np.zeros(len(parts[0][1]), np.int64)
-    for bit, name in enumerate(names):
-        for series, rows in parts:
-            if name in series.flags:
-                codes |= series.flags[name][rows].reshape(len(rows), -1).any(axis=1).astype(np.int64) << bit
-    words = {code: tuple(name for bit, name in enumerate(names) if code >> bit & 1) for code in set(codes.tolist())}
-    return tuple(map(words.__getitem__, codes.tolist()))
-
-
-def _through_training(quantity: str, series: list[Series], suffix: str, estimator: str, where: str) -> Curves:
-    lines: list[Line] = []
-    for group, s in enumerate(series):
-        flat = s.value.reshape(len(s.value), -1)
-        at = _epochs(s)
-        band = (
-            (np.percentile(flat, 10, axis=1), np.percentile(flat, 90, axis=1))
-            if flat.shape[1] > 1 and len(flat)
-            else (None, None)
+def _ends_of_training(plane: Plane, c: _Combination, pairs: Sequence[Pair]) -> Iterator[Plane]:
+    """The plane of the first and of the newest network alone, so that their bounds can be seen."""
+    bounds = [bound for t in plane.trajectories for bound in (t.x_lower, t.x_upper, t.y_lower, t.y_upper) if bound is not None]
+    steps = sorted({int(step) for t in plane.trajectories for step in t.step})
+    if len(steps) < 2 or not any(np.isfinite(bound).any() for bound in bounds):
+        return
+    for step, name in ((steps[0], "first"), (steps[-1], "last")):
+        trajectories = tuple(_only(t, t.step == step) for t in plane.trajectories)
+        epoch = max(float(t.epoch[0]) for t in trajectories if len(t.epoch))
+        when = "untrained" if step == 0 else f"epoch {epoch:g}" if np.isfinite(epoch) else f"step {step}"
+        yield replace(
+            plane,
+            name=f"{plane.name}-{name}",
+            title=f"{plane.title}, {when}",
+            important=False,
+            note="; ".join([c.estimator, *c.words, *_broken(pairs, step)]),
+            trajectories=trajectories,
         )
-        value = _middle(s.value)
-        lines.append(
-            Line(
-                label=s.subject.get("layer", s.label),
-                x=at,
-                y=value,
-                lower=band[0],
-                upper=band[1],
-                step=s.step,
-                estimator=estimator,
-                flags=_flag_names([(s, np.arange(len(at)))]),
-                details={name: _middle(detail) for name, detail in s.details.items()},
-                group=group,
-            )
-        )
-        if "null" in s.details:
-            null = _middle(s.details["null"])
-            label = f"{lines[-1].label} null"
-            lines.append(
-                Line(label=label, x=at, y=null, step=s.step, estimator=estimator, dashed=True, group=group, unnamed=True)
-            )
-    unit = "epoch" if series and np.isfinite(series[0].epoch).any() else "step"
-    return Curves(
-        name=f"information-{suffix}",
-        title=f"{quantity} through training{where}",
-        screen="plane",
-        note=estimator + ("; dashed: with permuted labels" if any(line.dashed for line in lines) else ""),
-        x=Axis(label=unit, scale="log"),
-        y=Axis(label=f"{quantity} [bits]", limits=(0.0, None)),
-        lines=tuple(lines),
+
+
+def _only(t: Trajectory, kept: np.ndarray) -> Trajectory:
+    """The points ``kept`` (boolean) of a trajectory."""
+
+    def of(values: np.ndarray | None) -> np.ndarray | None:
+        return None if values is None else values[kept]
+
+    return replace(
+        t,
+        x=t.x[kept],
+        y=t.y[kept],
+        step=t.step[kept],
+        epoch=t.epoch[kept],
+        x_lower=of(t.x_lower),
+        x_upper=of(t.x_upper),
+        y_lower=of(t.y_lower),
+        y_upper=of(t.y_upper),
+        hollow=of(t.hollow),
+        flags=tuple(t.flags[k] for k in np.flatnonzero(kept).tolist()),
+        x_details={name: detail[kept] for name, detail in t.x_details.items()},
+        y_details={name: detail[kept] for name, detail in t.y_details.items()},
+        members_x=of(t.members_x),
+        members_y=of(t.members_y),
     )
 
 
-def _middle(values: np.ndarray) -> np.ndarray:
-    """The median over the axes of a series (points,)."""
-    flat = values.reshape(len(values), -1)
-    return np.median(flat, axis=1) if flat.shape[1] > 1 else flat[:, 0]
+def _broken(pairs: Sequence[Pair], step: int) -> list[str]:
+    """In words which layers break the order of data processing at a step, in most of the networks where there are several."""
+    layers = [pair[0].subject["layer"] for pair in pairs if any(_breaks(series, step) for series in pair)]
+    if not layers:
+        return []
+    return [f"order of data processing broken by {', '.join(layers) if len(layers) <= _MOST_NAMED else f'{len(layers)} layers'}"]
 
 
-def _epochs(series: Series) -> np.ndarray:
-    """Epochs where the training has them, else steps; the untrained network is drawn half a step before the first."""
-    at = series.epoch if np.isfinite(series.epoch).any() else series.step.astype(float)
-    return np.where(at <= 0, 0.5, at)
+def _breaks(series: Series, step: int) -> bool:
+    flagged = raised(series, "order")[series.step == step]
+    return bool(flagged.size) and float(flagged.mean()) > 0.5
 
 
 def _slug(text: str) -> str:
