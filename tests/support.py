@@ -12,8 +12,9 @@ from pathlib import Path
 from ibmon import launch
 from ibmon.records import AnyRecord, RunInfo
 from ibmon.runs.directory import RunDirectory, create, status
-from ibmon.runs.history import History, HistoryReader
+from ibmon.runs.history import History
 from ibmon.runs.log import LogWriter
+from ibmon.runs.reading import HistoryReader
 
 
 def ibmon(*arguments: str, cwd: Path | None = None, timeout: float = 240, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -23,9 +23,9 @@ from ibmon import registry as plugins
 from ibmon.records import Analyst, AnyRecord, Disabled, IbmonError, Measured, Notice, Result, Watch
 from ibmon.runs import locks
 from ibmon.runs.directory import RunDirectory, status
-from ibmon.runs.history import HistoryReader
 from ibmon.runs.log import LogReader, LogWriter
 from ibmon.runs.numbers import Keys
+from ibmon.runs.reading import HistoryReader
 from ibmon.spool import Group, groups, read_group, read_static, remove_group
 from ibmon.tensors import Snapshot
 

@@ -12,7 +12,7 @@ import typer
 
 from ibmon.records import IbmonError, NotFoundError, UsageError
 
-from .results import FORMATS
+from .results import FORMATS, ReplicaOption, one_network, read_history, replica_suffix
 from .sweep import Laid, print_table
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def compare(
         list[str] | None, typer.Option("--format", help="png, svg, pdf or csv; repeatable.", show_default="png")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    replica: ReplicaOption = None,
 ) -> None:
     """Lay runs over each other, seeds pooled as their median, and print what they differ in.
 
@@ -58,15 +59,15 @@ def compare(
     if unknown:
         raise UsageError(f"--format is one of {', '.join(sorted(FORMATS))}, not {', '.join(sorted(unknown))}.")
     parts = _one_group(names[0], by or [], where or []) if len(names) == 1 else _several(names, by or [], where or [])
-    built, failed = _built(parts, figures or [])
+    built, failed = _built(parts, figures or [], replica)
     for failure in failed:
         typer.echo(f"ibmon: {failure}", err=True)
     drawn, table = _compared(built)
     if len(parts) > MOST:
         typer.echo(f"ibmon: {_too_many(parts, len(names))}", err=True)
-    files = _written(drawn, table, output, format or ["png"]) if output is not None else []
+    files = _written(drawn, table, output, format or ["png"], replica_suffix(replica)) if output is not None else []
     if as_json:
-        print(json.dumps(_as_json(parts, table, files), indent=1))
+        print(json.dumps({**_as_json(parts, table, files), "replica": replica}, indent=1))
     else:
         _print(parts, table, files)
     if failed:
@@ -150,12 +151,16 @@ def _too_many(parts: Mapping[str, Sequence[Member]], names: int) -> str:
     return f"{what}: choose with --by or --where from {', '.join(vary)}, as --by {vary[0]}."
 
 
-def _built(parts: Mapping[str, Sequence[Member]], wanted: Sequence[str]) -> tuple[dict[str, list[list[Figure]]], list[str]]:
-    """The figures of every run, and what could not be drawn. Raises NotFoundError where none is of a name that is wanted."""
+def _built(
+    parts: Mapping[str, Sequence[Member]], wanted: Sequence[str], replica: str | None
+) -> tuple[dict[str, list[list[Figure]]], list[str]]:
+    """The figures of every run, or of a network of each, and what could not be drawn.
+
+    Raises NotFoundError where none is of a name that is wanted, or a run does not have the network.
+    """
     from fnmatch import fnmatchcase
 
     from ibmon.figures.build import build_figures
-    from ibmon.runs.history import HistoryReader
 
     built: dict[str, list[list[Figure]]] = {}
     failed: list[str] = []
@@ -163,9 +168,7 @@ def _built(parts: Mapping[str, Sequence[Member]], wanted: Sequence[str]) -> tupl
     for name, each in parts.items():
         built[name] = []
         for member in each:
-            reader = HistoryReader(member.run)
-            reader.poll()
-            drawn, failures = build_figures(reader.history())
+            drawn, failures = build_figures(one_network(read_history(member.run), replica))
             failed += failures
             there.update(dict.fromkeys(figure.name for figure in drawn))
             built[name].append([f for f in drawn if not wanted or any(fnmatchcase(f.name, wish) for wish in wanted)])
@@ -182,7 +185,7 @@ def _compared(built: Mapping[str, Sequence[Sequence[Figure]]]) -> tuple[list[Fig
     return overlay(named) if len(named) <= MOST else [], differences(named)
 
 
-def _written(figures: Sequence[Figure], table: Table | None, folder: Path, formats: Sequence[str]) -> list[str]:
+def _written(figures: Sequence[Figure], table: Table | None, folder: Path, formats: Sequence[str], suffix: str) -> list[str]:
     """Write the figures, and the table as CSV: as a picture it would be too small to read. Says where."""
     from ibmon.figures.image import save
     from ibmon.figures.table import to_csv
@@ -193,14 +196,14 @@ def _written(figures: Sequence[Figure], table: Table | None, folder: Path, forma
         # The name comes from a plugin: only a bare name may become a file.
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", figure.name).strip(".-") or "figure"
         for kind in formats:
-            path = folder / f"{name}-compared.{kind}"
+            path = folder / f"{name}-compared{suffix}.{kind}"
             if kind == "csv":
                 path.write_text(to_csv(figure), encoding="utf-8")
             else:
                 save(figure, path)
             files.append(str(path))
     if table is not None:
-        path = folder / "differences-compared.csv"
+        path = folder / f"differences-compared{suffix}.csv"
         path.write_text(to_csv(table), encoding="utf-8")
         files.append(str(path))
     return files

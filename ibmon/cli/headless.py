@@ -14,7 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ibmon.launch import Analyst, stop, undrained
 from ibmon.runs.directory import RunDirectory, Status, status
-from ibmon.runs.history import History, HistoryReader
+from ibmon.runs.history import History
+from ibmon.runs.reading import HistoryReader
 
 if TYPE_CHECKING:
     from rich.progress import TaskID

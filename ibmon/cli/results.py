@@ -26,6 +26,10 @@ RunArgument = Annotated[
         help="A run: its path, id, name or part of the id; nothing: the latest.", show_default=False, autocompletion=complete_run
     ),
 ]
+ReplicaOption = Annotated[
+    str | None,
+    typer.Option("--replica", help="One network, by its number, of a run that trains many at once.", show_default="all"),
+]
 
 
 def add(app: typer.Typer) -> None:
@@ -37,6 +41,7 @@ def add(app: typer.Typer) -> None:
 def show(
     run: RunArgument = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything that was measured, as JSON.")] = False,
+    replica: ReplicaOption = None,
 ) -> None:
     """Print a run: what was asked, how it went, the latest values and its figures as text."""
     import sys
@@ -46,11 +51,14 @@ def show(
 
     found = find_run(run)
     resume_analysis(found)
-    history = _history(found)
+    whole = read_history(found)
+    history = one_network(whole, replica)
     if as_json:
-        print(json.dumps(_as_json(found, history), indent=1))
+        print(json.dumps({**_as_json(found, history), "replica": replica}, indent=1))
         return
-    summary(found, history, sys.stdout.isatty())
+    count = len(whole.replicas)
+    networks = f"{count} networks" if replica is None else f"network {replica} of {count}"
+    summary(found, history, sys.stdout.isatty(), networks if count else "")
 
 
 def export(
@@ -73,6 +81,7 @@ def export(
     compare: Annotated[
         list[str] | None, typer.Option("--compare", help="Lay this run over it; up to three times.", show_default=False)
     ] = None,
+    replica: ReplicaOption = None,
 ) -> None:
     """Write the figures of a run as files for a paper, or as CSV; with --compare those of several laid over each other."""
     from dataclasses import replace
@@ -89,7 +98,7 @@ def export(
     if len(compare or ()) > 3:
         raise UsageError("Up to four runs can be compared: at most three --compare.")
     found = find_run(run)
-    drawn, failed = _drawn([found, *(find_run(name) for name in compare or ())])
+    drawn, failed = _drawn([found, *(find_run(name) for name in compare or ())], replica)
     for failure in failed:
         typer.echo(f"ibmon: {failure}", err=True)
     chosen = [f for f in drawn if not figures or any(fnmatchcase(f.name, wish) for wish in figures)]
@@ -100,9 +109,10 @@ def export(
     if output is None and folder.is_symlink():
         raise IbmonError(f"{folder} is a link out of the run; say with -o where the figures should go.")
     folder.mkdir(parents=True, exist_ok=True)
+    suffix = ("-compared" if compare else "") + replica_suffix(replica)
     for figure in chosen:
         for kind in format or ["png"]:
-            path = folder / f"{_file_name(figure)}{'-compared' if compare else ''}.{kind}"
+            path = folder / f"{_file_name(figure)}{suffix}.{kind}"
             if kind == "csv":
                 path.write_text(to_csv(figure), encoding="utf-8")
             else:
@@ -114,14 +124,14 @@ def export(
         raise typer.Exit(1)
 
 
-def _drawn(runs: list[RunDirectory]) -> tuple[list[Figure], list[str]]:
-    """The figures of a run, or of several laid over each other, and what could not be drawn."""
+def _drawn(runs: list[RunDirectory], replica: str | None) -> tuple[list[Figure], list[str]]:
+    """The figures of a run, or of several laid over each other, and what could not be drawn; of a single network of each."""
     from ibmon.figures.build import build_figures
     from ibmon.figures.compare import compared
     from ibmon.runs.directory import RunDirectory
     from ibmon.runs.log import printable
 
-    built = {run.path.resolve(): build_figures(_history(run)) for run in runs}
+    built = {run.path.resolve(): build_figures(one_network(read_history(run), replica)) for run in runs}
     failed = [sentence for _, failures in built.values() for sentence in failures]
     if len(built) == 1:
         return next(iter(built.values()))[0], failed
@@ -155,8 +165,8 @@ def analyse(
         raise typer.Exit(1)
 
 
-def summary(run: RunDirectory, history: History, terminal: bool) -> None:
-    """The run on plain stdout: facts, notices, latest values, and the important figures."""
+def summary(run: RunDirectory, history: History, terminal: bool, networks: str = "") -> None:
+    """The run on plain stdout: facts, notices, latest values, and the important figures; ``networks`` says of which networks."""
     import shutil
 
     from ibmon.figures.build import build_figures
@@ -170,6 +180,7 @@ def summary(run: RunDirectory, history: History, terminal: bool) -> None:
         facts.append(f"step {p.step}" + (f", epoch {p.epoch:g} of {p.epochs}" if p.epochs and p.epoch is not None else ""))
         if p.overhead is not None:
             facts.append(f"monitor {100 * p.overhead:.1f} % of the training's time")
+    facts += [networks] if networks else []
     facts.append(f"{history.measured} of {history.captured} snapshots measured, {len(history.dropped)} dropped")
     print(" · ".join(facts))
     if info.parameters:
@@ -192,12 +203,27 @@ def summary(run: RunDirectory, history: History, terminal: bool) -> None:
         print(render(figure, min(columns, 110), min(max(rows - 6, 16), 28), terminal))
 
 
-def _history(run: RunDirectory) -> History:
-    from ibmon.runs.history import HistoryReader
+def read_history(run: RunDirectory) -> History:
+    """Everything that the logs of a run say."""
+    from ibmon.runs.reading import HistoryReader
 
     reader = HistoryReader(run)
     reader.poll()
     return reader.history()
+
+
+def one_network(history: History, replica: str | None) -> History:
+    """The history of the network that ``--replica`` names, or of all without it. Raises NotFoundError where there is none."""
+    from ibmon.runs.history import of_replica
+
+    if replica is None:
+        return history
+    return of_replica(history, next((known for known in history.replicas if str(known) == replica), replica))
+
+
+def replica_suffix(replica: str | None) -> str:
+    """What the file of a figure of a single network is named besides."""
+    return f"-replica-{_bare(replica)}" if replica is not None else ""
 
 
 def _as_json(run: RunDirectory, history: History) -> dict[str, Any]:
@@ -244,7 +270,12 @@ def _as_json(run: RunDirectory, history: History) -> dict[str, Any]:
 
 def _file_name(figure: Figure) -> str:
     """A figure's name comes from a plugin: only a bare name may become a file."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", figure.name).strip(".-")
+    name = _bare(figure.name)
     if not name:
         raise IbmonError(f"The figure {figure.title!r} has no name that could be a file's.")
     return name
+
+
+def _bare(text: str) -> str:
+    """What of a text can be part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-")

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 
-from .keys import SCREENS, Key, offered
+from .keys import SCREENS, Key, State, offered
 from .marks import moments
 from .rows import Row, Rows, spread, width_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
 
     from .feed import Frame
     from .look import Look, Role
@@ -85,7 +86,7 @@ class StatusBar(Rows):
         name = _Item(self._run_name, "strong", 0, bold=True)
         if frame is None:
             return [name, _Item("◐ opening", "warn", 1)] if self._run_name else [_Item("no run is open", "dim", 0)]
-        items = [name, *self._compared(frame), *self._state(frame, now)]
+        items = [name, *self._compared(frame), *self._networks(frame), *self._state(frame, now)]
         if frame.loading:
             items.append(_Item(f"reading {frame.loading}", "warn", 2))
         progress = frame.history.progress
@@ -118,6 +119,12 @@ class StatusBar(Rows):
 
         names = "  ".join(f"{mark} {name}" for mark, name in zip(RUN_MARKS, frame.contenders, strict=False))
         return [_Item(names, "text", 2, "shows ")]
+
+    def _networks(self, frame: Frame) -> list[_Item]:
+        count = len(frame.replicas)
+        if frame.replica is not None:
+            return [_Item(f"network {frame.replica} of {count}", "accent", 2, bold=True)]
+        return [_Item(f"all {count} networks", "text", 6)] if count else []
 
     def _state(self, frame: Frame, now: float) -> list[_Item]:
         status = frame.status
@@ -254,11 +261,12 @@ class KeyBar(Rows):
     def __init__(self, look: Look, *, id: str | None = None) -> None:
         super().__init__(look, id=id)
         self._screen = "overview"
-        self._read_only = self._over = self._inspecting = False
+        self._read_only = self._over = False
+        self._states: AbstractSet[State] = frozenset()
         self._keymap: dict[str, str] = {}
 
-    def show(self, screen: str, *, read_only: bool, over: bool, inspecting: bool, keymap: dict[str, str]) -> None:
-        self._screen, self._read_only, self._over, self._inspecting = screen, read_only, over, inspecting
+    def show(self, screen: str, *, read_only: bool, over: bool, states: AbstractSet[State], keymap: dict[str, str]) -> None:
+        self._screen, self._read_only, self._over, self._states = screen, read_only, over, states
         self._keymap = keymap
         self.update()
 
@@ -271,7 +279,7 @@ class KeyBar(Rows):
         return not (key.id in ("snapshot", "live") and self._over and self._screen != "runs")
 
     def build(self, width: int, height: int) -> list[Row]:
-        there = offered(self._screen, read_only=self._read_only, inspecting=self._inspecting)
+        there = offered(self._screen, read_only=self._read_only, states=self._states)
         keys = [k for k in there if k.rank and self._fits(k)]
         while True:
             row: Row = [self.piece(" ", self.look.style("text", on="bar"))]

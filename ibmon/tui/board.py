@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .chart import ChartPanel
     from .deck import Deck
     from .feed import Frame
+    from .keys import State
     from .look import Look, Role
     from .runs_page import Mark
 
@@ -193,7 +194,7 @@ class Board(Screen[None]):
     def take_frame(self, message: Arrived) -> None:
         if message.run is self.run:
             self.reason = ""
-            self.timeline.newest = message.frame
+            self.timeline.take(message.frame)
             self.draw()
 
     @on(Unreadable)
@@ -227,8 +228,14 @@ class Board(Screen[None]):
         return {"runs": self.runs, "log": self.log_page}.get(self.shown)
 
     @property
-    def inspecting(self) -> bool:
-        return self.charts is not None and self.charts.inspecting
+    def states(self) -> frozenset[State]:
+        """What some keys wait for."""
+        newest = self.timeline.newest
+        there: dict[State, bool] = {
+            "inspecting": self.charts is not None and self.charts.inspecting,
+            "networks": newest is not None and bool(newest.replicas),
+        }
+        return frozenset(state for state, holds in there.items() if holds)
 
     @property
     def charts(self) -> Deck | None:
@@ -273,7 +280,7 @@ class Board(Screen[None]):
         self.scrubber.display = self.run is not None and page != "runs"
         self.scrubber.show(timeline)
         over = newest is not None and newest.status.over
-        self.key_bar.show(self.shown, read_only=self.read_only, over=over, inspecting=self.inspecting, keymap=self.keymap)
+        self.key_bar.show(self.shown, read_only=self.read_only, over=over, states=self.states, keymap=self.keymap)
         self.diagnostics.show(newest)
 
     def _any(self, figures: Sequence[Figure]) -> bool:

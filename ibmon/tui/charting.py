@@ -12,6 +12,7 @@ from .dialogs import Asking, Choose
 if TYPE_CHECKING:
     from ibmon.figures.figure import Figure, View
     from ibmon.runs.directory import RunDirectory
+    from ibmon.runs.history import Coordinate
 
 _FORMATS = (
     ("p", "png", "PNG, for a slide or a paper"),
@@ -66,6 +67,15 @@ class Charting(Board):
             self.charts.move(dx, dy)
             self.draw()
 
+    def action_network(self, by: int) -> None:
+        """Show the next network by itself, or all of them again."""
+        newest = self.timeline.newest
+        if newest is None or self.feed is None:
+            return
+        stops, last = (None, *newest.replicas), self.feed.replica  # not the one that is shown: keys may be faster than frames
+        at = stops.index(last) if last in stops else 0
+        self.feed.pick(stops[(at + by) % len(stops)])
+
     def action_page(self, pages: int) -> None:
         page = self.list_page
         if page is not None:
@@ -94,14 +104,15 @@ class Charting(Board):
         if kind is None:
             return
         self.notify(f"saving {panel.figure.title} …", markup=False, timeout=2)
-        self._save(self.run, panel.figure, panel.whole_view, kind)
+        frame = self.timeline.shown
+        self._save(self.run, panel.figure, panel.whole_view, kind, frame.replica if frame is not None else None)
 
     @work(thread=True, group="save")
-    def _save(self, run: RunDirectory, figure: Figure, view: View, kind: str) -> None:
+    def _save(self, run: RunDirectory, figure: Figure, view: View, kind: str, replica: Coordinate | None) -> None:
         from .export import export
 
         try:
-            path = export(run, figure, view, kind, self.look.colours)
+            path = export(run, figure, view, kind, self.look.colours, replica)
         except Exception as error:  # a full disk, or a figure that cannot be drawn: the screen goes on
             self.say(f"{figure.name} could not be saved: {error}", "error")
         else:

@@ -13,9 +13,17 @@ if TYPE_CHECKING:
     from ibmon.figures.figure import Figure, View
     from ibmon.plot.palette import Colours
     from ibmon.runs.directory import RunDirectory
+    from ibmon.runs.history import Coordinate
 
 
-def export(run: RunDirectory, figure: Figure, view: View, kind: str = "png", colours: Colours = "default") -> Path:
+def export(
+    run: RunDirectory,
+    figure: Figure,
+    view: View,
+    kind: str = "png",
+    colours: Colours = "default",
+    replica: Coordinate | None = None,
+) -> Path:
     """Write the figure to ``figures/`` of the run, whole or not at all, under a name that says what was seen. Raises OSError.
 
     The run directory is somebody else's: a link in it is replaced, never followed.
@@ -34,7 +42,7 @@ def export(run: RunDirectory, figure: Figure, view: View, kind: str = "png", col
             from ibmon.figures.image import save
 
             save(figure, temporary, replace(view, cursor=None), colours=colours)
-        path = run.figures / f"{_name(figure, view if kind != 'csv' else None)}.{kind}"
+        path = run.figures / f"{_name(figure, view if kind != 'csv' else None, replica)}.{kind}"
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:
@@ -43,11 +51,18 @@ def export(run: RunDirectory, figure: Figure, view: View, kind: str = "png", col
     return path
 
 
-def _name(figure: Figure, view: View | None) -> str:
-    """The figure's name, that it compares runs, and the step up to which it was shown: none of them replaces another."""
+def _name(figure: Figure, view: View | None, replica: Coordinate | None) -> str:
+    """The figure's name, that it compares runs, its network and the step up to which it was shown: none replaces another."""
     from ibmon.figures.view import runs_of
 
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", figure.name).strip(".-") or "figure"
+    name = _bare(figure.name) or "figure"
     if len(runs_of(figure)) > 1:
         name += "-compared"
+    if replica is not None:
+        name += f"-replica-{_bare(str(replica))}"
     return name if view is None or view.until is None else f"{name}-step-{view.until}"
+
+
+def _bare(text: str) -> str:
+    """What of a text can be part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ibmon.figures.figure import Figure
     from ibmon.runs.directory import RunDirectory, Status
-    from ibmon.runs.history import History
+    from ibmon.runs.history import Coordinate, History
 
 BOOT_SECONDS = 0.1
 LIVE_SECONDS = 0.05
@@ -68,7 +68,8 @@ class Frame:
     ``loading`` says how far the reading of a long run has come, and is empty once it is done. ``failures`` are sentences, one
     for each analysis whose figures could not be built. ``past`` holds the figures as they were at ``past_step``. ``contenders``
     are the names of what is compared; the figures are then those of all of them, everything else is of the run that is open.
-    ``results`` counts what has been read.
+    ``replicas`` are the networks that can be shown by themselves, those that all of a comparison have; ``replica`` is the one
+    that the figures show, None for all. ``results`` counts what has been read.
     """
 
     history: History
@@ -81,6 +82,8 @@ class Frame:
     past_step: int | None = None
     past: Mapping[str, Figure] = field(default_factory=lambda: _NO_PAST)
     contenders: tuple[str, ...] = ()
+    replicas: tuple[Coordinate, ...] = ()
+    replica: Coordinate | None = None
     results: int = 0
 
 
@@ -100,6 +103,7 @@ class Feed:
         self._past: int | None = None
         self._last: Frame | None = None
         self._contenders: tuple[Contender, ...] = ()
+        self._replica: Coordinate | None = None
         self._sources: dict[Path, Source] = {}
         self._hurried = False
         self._laid: tuple[dict[str, list[tuple[Figure, ...]]], tuple[Figure, ...]] | None = None
@@ -120,9 +124,20 @@ class Feed:
             self._wake.set()
 
     def compare(self, contenders: Sequence[Contender]) -> None:
-        """Ask for the figures of several runs laid over each other; none for those of the open run alone."""
+        """Ask for the figures of several runs laid over each other, none for those of the open run alone."""
         self._contenders = tuple(contenders)
         self._wake.set()
+
+    @property
+    def replica(self) -> Coordinate | None:
+        """The network that was asked for last; None for all."""
+        return self._replica
+
+    def pick(self, replica: Coordinate | None) -> None:
+        """Ask for the figures of a single network, where every run that is shown has it; None for those of all networks."""
+        if replica != self._replica:
+            self._replica = replica
+            self._wake.set()
 
     def _body(self) -> None:
         from ibmon.records import IbmonError
@@ -189,8 +204,11 @@ class Feed:
         if not read and not moved:
             return False
         source.reader.poll(LIVE_SECONDS)
-        source.build()
+        contenders = self._readable()
         history = source.history
+        shared = self._shared(contenders) if contenders else history.replicas
+        replica = self._replica if self._replica in shared else None
+        source.build(replica)
         frame = Frame(
             history,
             state,
@@ -198,14 +216,12 @@ class Feed:
             source.failures,
             source.steps,
             console=tuple(self._run.console_tail(200)),
+            replicas=shared,
+            replica=replica,
             results=len(source.reader.keys),
         )
-        contenders = self._contenders
-        kept = {self._run.path, *(run.path for contender in contenders for run in contender.runs)}
-        self._sources = {path: source for path, source in self._sources.items() if path in kept}
         if contenders:
-            figures = self._overlaid(contenders)
-            contenders = self._contenders
+            figures = self._overlaid(contenders, replica)
             frame = replace(frame, figures=figures, contenders=tuple(c.name for c in contenders))
         frame = self._with_past(source, contenders, frame)
         if last is None or not _same(frame, last):
@@ -213,22 +229,38 @@ class Feed:
             self._post(frame)
         return True
 
-    def _overlaid(self, contenders: tuple[Contender, ...]) -> tuple[Figure, ...]:
-        """The figures of all contenders laid over each other, as long as none of them has new ones."""
+    def _readable(self) -> tuple[Contender, ...]:
+        """The contenders that can be read, all of them read a little further."""
         from ibmon.records import IbmonError
 
+        readable: list[Contender] = []
+        for contender in self._contenders:
+            try:
+                for run in contender.runs:
+                    reader = self._source(run).reader
+                    reader.poll(LIVE_SECONDS if reader.complete else BOOT_SECONDS)
+                    self._hurried |= not reader.complete
+            except IbmonError as error:
+                self._contenders = tuple(c for c in self._contenders if c is not contender)
+                self._fail(f"{contender.name} cannot be compared: {error}")
+            else:
+                readable.append(contender)
+        kept = {self._run.path, *(run.path for contender in readable for run in contender.runs)}
+        self._sources = {path: source for path, source in self._sources.items() if path in kept}
+        return tuple(readable)
+
+    def _shared(self, contenders: tuple[Contender, ...]) -> tuple[Coordinate, ...]:
+        """The networks that every run of a comparison has."""
+        first, *others = [self._source(run).history.replicas for contender in contenders for run in contender.runs]
+        return tuple(replica for replica in first if all(replica in other for other in others))
+
+    def _overlaid(self, contenders: tuple[Contender, ...], replica: Coordinate | None) -> tuple[Figure, ...]:
+        """The figures of all contenders laid over each other: the same as before as long as none of them has new ones."""
         built: dict[str, list[tuple[Figure, ...]]] = {}
         for contender in contenders:
             for run in contender.runs:
-                try:
-                    source = self._source(run)
-                except IbmonError as error:
-                    self._contenders = tuple(c for c in self._contenders if c is not contender)
-                    self._fail(f"{contender.name} cannot be compared: {error}")
-                    continue
-                source.reader.poll(LIVE_SECONDS if source.reader.complete else BOOT_SECONDS)
-                self._hurried |= not source.reader.complete
-                source.build()
+                source = self._source(run)
+                source.build(replica)
                 built.setdefault(contender.name, []).append(source.figures)
         if self._laid is None or not _identical(self._laid[0], built):
             self._laid = built, _compared(built)
@@ -257,7 +289,11 @@ class Feed:
 def _same(one: Frame, other: Frame) -> bool:
     """Whether there is nothing new to draw."""
     kept = one.history is other.history and one.figures is other.figures and one.past is other.past
-    return kept and (one.status, one.console, one.contenders) == (other.status, other.console, other.contenders)
+    return kept and _said(one) == _said(other)
+
+
+def _said(frame: Frame) -> tuple[object, ...]:
+    return frame.status, frame.console, frame.contenders, frame.replicas, frame.replica
 
 
 def _identical(one: Mapping[str, Sequence[object]], other: Mapping[str, Sequence[object]]) -> bool:

@@ -9,8 +9,10 @@ from textual.binding import Binding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
 
 Group = Literal["screens", "charts", "time", "looking", "run", "runs", "log", "terminal"]
+State = Literal["inspecting", "networks"]
 
 SCREENS = ("overview", "plane", "gradients", "timepoints", "gates", "flow", "runs", "log")
 """The screens with a number of their own, from 1; others get 9 and what follows."""
@@ -32,8 +34,8 @@ class Key:
 
     ``show`` is how the keys are written; ``short`` is its word at the bottom, where ``rank`` says what is left out first
     (0: never there). ``where`` names the screens on which it is offered; without, on those with charts. ``writes`` marks what a
-    read-only look does not offer, ``inspecting`` what is offered only while a value is inspected. Where several keys are the
-    same, the first that is offered counts.
+    read-only look does not offer, ``when`` what is offered only in a certain state: while a value is inspected, or where networks
+    can be shown one by one. Where several keys are the same, the first that is offered counts.
     """
 
     id: str
@@ -46,16 +48,16 @@ class Key:
     rank: int = 0
     where: tuple[str, ...] = ()
     writes: bool = False
-    inspecting: bool = False
+    when: State | None = None
 
     @property
     def name(self) -> str:
         """The action without its arguments."""
         return self.action.partition("(")[0]
 
-    def offered(self, screen: str, *, read_only: bool, inspecting: bool = False) -> bool:
+    def offered(self, screen: str, *, read_only: bool, states: AbstractSet[State] = frozenset()) -> bool:
         """Whether the key does something there."""
-        if (self.writes and read_only) or (self.inspecting and not inspecting):
+        if (self.writes and read_only) or (self.when is not None and self.when not in states):
             return False
         if self.group in ("screens", "run") and not self.where:
             return True
@@ -82,7 +84,7 @@ KEYS: tuple[Key, ...] = (
     Key("colour-map", "C", "colours", "C", "the next colour map", "charts"),
     Key("log-x", "x", "look('x')", "x", "x axis linear or logarithmic", "charts", "log x", 13),
     Key("inspect", "i", "inspect", "i", "inspect a value: bounds, estimator, flags", "looking", "inspect", 4),
-    Key("copy", "y", "copy", "y", "while inspecting: copy what is said of the value", "looking", "copy", 4, inspecting=True),
+    Key("copy", "y", "copy", "y", "while inspecting: copy what is said of the value", "looking", "copy", 4, when="inspecting"),
     Key("log-y", "y", "look('y')", "y", "y axis linear or logarithmic", "charts", "log y", 14),
     Key("smooth", "s", "look('smooth')", "s", "smooth the curves over 1, 5, 15 or 45 points", "charts", "smooth", 15),
     Key("filter", "slash", "filter", "/", "only layers whose name contains a word", "charts", "layers", 10),
@@ -95,6 +97,8 @@ KEYS: tuple[Key, ...] = (
     Key("down", "down,j", "move(0, 1)", "↓ j", "the next series; zoomed in: down", "looking", where=_EVERYWHERE),
     Key("page-up", "pageup,ctrl+b", "page(-1)", "pgup", "a page up in lists and tables", "looking", where=_EVERYWHERE),
     Key("page-down", "pagedown,ctrl+f", "page(1)", "pgdn", "a page down", "looking", where=_EVERYWHERE),
+    Key("network-next", "r", "network(1)", "r", "of many networks the next alone", "looking", "network", 5, when="networks"),
+    Key("network-previous", "R", "network(-1)", "R", "the network before, or all again", "looking", when="networks"),
     Key("step-back", "comma", "step(-1)", ",", "one measured epoch back", "time", "step", 5),
     Key("step-on", "full_stop", "step(1)", ".", "one measured epoch on", "time"),
     Key("leap-back", "less_than_sign", "step(-10)", "<", "ten back", "time"),
@@ -134,7 +138,7 @@ def bindings() -> list[Binding]:
     return [Binding(k.keys, k.action, k.words, show=False, id=k.id, system=k.id == "commands") for k in KEYS]
 
 
-def offered(screen: str, *, read_only: bool, inspecting: bool = False) -> Iterator[Key]:
+def offered(screen: str, *, read_only: bool, states: AbstractSet[State] = frozenset()) -> Iterator[Key]:
     """The keys that do something on a screen."""
     name = screen if screen in SCREENS else "other"
-    return (k for k in KEYS if k.offered(name, read_only=read_only, inspecting=inspecting))
+    return (k for k in KEYS if k.offered(name, read_only=read_only, states=states))

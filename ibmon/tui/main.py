@@ -36,7 +36,7 @@ class MainScreen(Charting, Replaying, Managing):
         """Only what the table offers on this screen."""
         if action not in _ACTIONS:
             return True
-        there = offered(self.shown, read_only=self.read_only, inspecting=self.inspecting)
+        there = offered(self.shown, read_only=self.read_only, states=self.states)
         return any(key.name == action for key in there)
 
     # Screens

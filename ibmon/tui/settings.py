@@ -104,9 +104,8 @@ def _keys(file: Path, given: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _places(key: Key) -> Iterator[str]:
-    """The screens where a key is offered all the time."""
-    if not key.inspecting:
-        yield from (screen for screen in (*SCREENS, "other") if key.offered(screen, read_only=False))
+    """The screens where a key is offered whatever is done there, if only for some runs."""
+    yield from (screen for screen in (*SCREENS, "other") if key.offered(screen, read_only=False, states={"networks"}))
 
 
 def example() -> str:

@@ -66,7 +66,7 @@ class Shell(App[None]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The table again, for those who look for a word."""
         main = self.main
-        there = {key.id for key in offered(main.shown, read_only=main.read_only, inspecting=main.inspecting)}
+        there = {key.id for key in offered(main.shown, read_only=main.read_only, states=main.states)}
         for key in KEYS:
             if key.id in there and key.id != "commands":
                 yield SystemCommand(

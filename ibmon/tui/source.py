@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ibmon.figures.figure import Figure
     from ibmon.runs.directory import RunDirectory
-    from ibmon.runs.history import History
+    from ibmon.runs.history import Coordinate, History
 
 _QUICK = 0.01
 """Seconds of the processor that building the figures may take at every tick."""
@@ -27,7 +27,7 @@ class Source:
     """Reads one run and builds its figures, both in the feed's thread. Raises IbmonError when the run is none."""
 
     def __init__(self, run: RunDirectory) -> None:
-        from ibmon.runs.history import HistoryReader
+        from ibmon.runs.reading import HistoryReader
 
         self.run = run
         self.reader = HistoryReader(run)
@@ -38,7 +38,8 @@ class Source:
         self._measured = self._logged = self._curves = -1
         self._rested = 0.0
         self._whole = False
-        self._then: tuple[int, int, tuple[Figure, ...]] | None = None
+        self._replica: Coordinate | None = None
+        self._then: tuple[int, int, Coordinate | None, tuple[Figure, ...]] | None = None
 
     @property
     def history(self) -> History:
@@ -50,11 +51,14 @@ class Source:
         files = (*self.run.logs("trainer"), *self.run.logs("analyst"))
         return self.reader.offset, sum(_size(path) for path in files)
 
-    def build(self, *, now: bool = False) -> None:
-        """Bring the figures in line with the history where it has new values.
+    def build(self, replica: Coordinate | None = None, *, now: bool = False) -> None:
+        """Bring the figures in line with the history where it has new values: with that of all networks, or of a single one.
 
-        Where that takes long it waits for a while, unless ``now`` or when all of the run has been read for the first time.
+        Where that takes long it waits for a while, unless ``now``, for another network than before, or when all of the run has
+        been read for the first time. Raises NotFoundError for a network that the run does not have.
         """
+        if replica != self._replica:
+            self._measured, self._replica, now = -1, replica, True
         history = self.history
         measured, logged = (sum(len(s.step) for s in some) for some in (history.series, history.scalars.values()))
         now = now or (self.reader.complete and not self._whole)
@@ -71,7 +75,7 @@ class Source:
             named = zip(curves, self.figures[kept:], strict=True)
             self.figures = (*self.figures[:kept], *(replace(new, name=old.name) for new, old in named))
         else:
-            figures, failures = build_figures(history)
+            figures, failures = build_figures(_of(history, replica))
             self.figures, self.failures = tuple(figures), tuple(failures)
         self._measured, self._logged, self._curves = measured, logged, len(curves)
         self.steps = _steps(history)
@@ -80,15 +84,22 @@ class Source:
         self._rested = time.monotonic() + min(_REST * max(0.0, took - _QUICK), _MOST)
 
     def then(self, step: int) -> tuple[Figure, ...]:
-        """The figures as they were at a step."""
-        if self._then is None or self._then[:2] != (step, self._measured):
+        """The figures as they were at a step, of the networks that were built last."""
+        asked = (step, self._measured, self._replica)
+        if self._then is None or self._then[:3] != asked:
             from ibmon.figures.build import build_figures
             from ibmon.runs.history import thin
 
-            history = self.history
+            history = _of(self.history, self._replica)
             series = tuple(s for s in (thin(s, step) for s in history.series) if len(s.step))
-            self._then = (step, self._measured, tuple(build_figures(replace(history, series=series))[0]))
-        return self._then[2]
+            self._then = (*asked, tuple(build_figures(replace(history, series=series))[0]))
+        return self._then[3]
+
+
+def _of(history: History, replica: Coordinate | None) -> History:
+    from ibmon.runs.history import of_replica
+
+    return history if replica is None else of_replica(history, replica)
 
 
 def _steps(history: History) -> np.ndarray | None:

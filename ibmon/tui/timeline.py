@@ -27,6 +27,12 @@ class Timeline:
     speed: int = SPEEDS[0]
     _owed: float = 0.0
 
+    def take(self, frame: Frame) -> None:
+        """The newest frame. What is held stays as it is, unless other networks are to be shown at that step."""
+        if self.kept is not None and self.kept.replica != frame.replica:
+            self.kept = frame
+        self.newest = frame
+
     @property
     def held(self) -> bool:
         return self.until is not None

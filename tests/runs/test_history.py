@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ibmon.records import AnyRecord, Captured, Measured, Notice, Progress, Result, Scalars, Value
-from ibmon.runs.history import HistoryReader, thin
+from ibmon.runs.history import thin
 from ibmon.runs.log import LogWriter
+from ibmon.runs.reading import HistoryReader
 from support import history_of, written
 
 

@@ -49,11 +49,12 @@ class Writer:
         self.trainer = LogWriter(self.run.new_log("trainer")[0])
         self.analyst = LogWriter(self.run.new_log("analyst")[0])
         self.layers = ("1", "2", "3")
+        self.replicas = 0
         self.seq = 0
 
-    def begin(self, layers: tuple[str, ...] = ("1", "2", "3")) -> Writer:
-        """The trainer lives and said what it watches."""
-        self.layers = layers
+    def begin(self, layers: tuple[str, ...] = ("1", "2", "3"), *, replicas: int = 0) -> Writer:
+        """The trainer lives and said what it watches; with ``replicas`` so many networks at once."""
+        self.layers, self.replicas = layers, replicas
         locks.acquire(self.run.lock("trainer"))
         self.trainer.append(Segment(segment=1, pid=1, host=socket.gethostname(), time=time.time()))
         self.trainer.append(Watch(segment=1, layers=[LayerInfo(name=n) for n in layers], schedule="log", time=time.time()))
@@ -74,12 +75,26 @@ class Writer:
         return self
 
     def _values(self, i: int, layer: str, epoch: float) -> Iterator[Value]:
+        if self.replicas:
+            yield from self._of_networks(i, layer, epoch)
+            return
         x, y = 11.0 - 2 * i - 0.02 * epoch, (0.9 - 0.1 * i) * (1 - math.exp(-epoch / 5))
         bounds = {"lower": x - 0.5, "upper": x + 0.5}
         flags: dict[str, bool | list[bool]] = {"saturated": True} if i == 0 else {}
         yield Value(quantity="I(X;T)", value=x, subject={"layer": layer}, estimator=ESTIMATOR, flags=flags, **bounds)
         details = {"raw": y + (0.25 if i == 2 else 0), "null": 0.031, "error": 0.012, "limit": 0.9991}
         yield Value(quantity="I(T;Y)", value=y, subject={"layer": layer}, estimator=ESTIMATOR, details=details)
+
+    def _of_networks(self, i: int, layer: str, epoch: float) -> Iterator[Value]:
+        """Network r has r bits less about the input, and the first of them alone is saturated."""
+        networks = range(self.replicas)
+        axes = {"replica": list(networks)}
+        x = [11.0 - 2 * i - 0.02 * epoch - r for r in networks]
+        y = [(0.9 - 0.1 * i) * (1 - math.exp(-epoch / 5)) / (1 + r) for r in networks]
+        about = {"subject": {"layer": layer}, "estimator": ESTIMATOR, "axes": axes}
+        bounds = {"lower": [v - 0.5 for v in x], "upper": [v + 0.5 for v in x]}
+        yield Value(quantity="I(X;T)", value=x, flags={"saturated": [r == 0 for r in networks]}, **bounds, **about)
+        yield Value(quantity="I(T;Y)", value=y, details={"null": [0.01 * r for r in networks]}, **about)
 
     def progress(self, step: int, epoch: float, *, loss: float = 1.0, overhead: float = 0.02) -> Writer:
         self.trainer.append(
