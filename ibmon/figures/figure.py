@@ -178,11 +178,17 @@ class Table(Figure):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image(Figure):
-    """Grey values ``(rows, columns)`` as a picture, or a montage of them ``(pictures, rows, columns)``."""
+    """Grey values ``(rows, columns)`` as a picture, or a montage of them ``(pictures, rows, columns)``; NaN is ground.
+
+    One picture may be put together from parts with NaN between them: ``row_captions`` and ``column_captions`` name its bands,
+    each by its first row or column and in rising order: ``((0, "input"), (40, "layer 1"))``.
+    """
 
     values: np.ndarray
     labels: tuple[str, ...] = ()
     limits: tuple[float | None, float | None] = (None, None)
+    row_captions: tuple[tuple[int, str], ...] = ()
+    column_captions: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

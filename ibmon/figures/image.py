@@ -79,7 +79,8 @@ def default_view(figure: Figure) -> View:
     if len(runs_of(figure)) > 1:
         return View(colour="series" if len(set(hues(series_in(figure)))) > 1 else "run")
     own = meanings(figure)[0]
-    return View(colour="epoch" if isinstance(figure, Plane) and own != "position" else own)
+    path = isinstance(figure, Plane) and any(len(t.x) > 1 for t in figure.trajectories)
+    return View(colour="epoch" if path and own != "position" else own)
 
 
 def save(
@@ -148,11 +149,12 @@ def _draw(figures: Mapping[str, Figure], view: View, width: float, colours: Inks
     across = count if count <= 3 else 2 if count == 4 else 3
     down = -(-count // across)
     height = down * (_height(first, width / across) + 0.2 * (count > 1))
+    lines = [plain(line) for line in textwrap.wrap(_note(figures, view), max(20, int(width * 22)))[:4]]
+    if isinstance(first, Image):
+        height += 0.12 * len(lines)  # what its pixels, which are squares, cannot spare
     drawing = Drawing(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(drawing)
-    note = _note(figures, view)
-    if note:
-        lines = [plain(line) for line in textwrap.wrap(note, max(20, int(width * 22)))[:4]]
+    if lines:
         drawing.supxlabel("\n".join(lines), fontsize=6, color=GREY, x=0.02, ha="left", linespacing=1.2)
     if isinstance(first, Image):
         draw_image(drawing, first)
@@ -189,7 +191,9 @@ def _height(figure: Figure, width: float) -> float:
     if isinstance(figure, Image) and figure.values.size:
         count, rows, columns = pictures(figure).shape
         across = montage(count)
-        return min((width / across * rows / columns + 0.16 * bool(figure.labels)) * -(-count // across), 1.3 * width) + 0.05
+        width -= min(0.05 * max((len(text) for _, text in figure.row_captions), default=0), width / 2)
+        above = 0.16 * bool(figure.labels or figure.column_captions)
+        return min((width / across * rows / columns + above) * -(-count // across), 1.3 * width) + 0.05
     return _SHAPES.get(type(figure), 0.7) * min(width, 0.55 * width + 1.6)
 
 

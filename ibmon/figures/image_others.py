@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 
@@ -26,6 +27,8 @@ SMALL = 8
 """Matrices with at most so many rows and columns have their values in the cells."""
 _DIVERGING = ("#0B4A99", "#3F7FCC", "#9FC4F0", "#F7F7F2", "#F0B070", "#D07A2A", "#8F3D00")
 """Blue below and orange above the centre, as in the terminal."""
+_GROUND = "#BFD0DE"
+"""Between the parts of a picture: neither black nor white nor a grey."""
 
 
 def square(figure: Heatmap) -> bool:
@@ -167,7 +170,7 @@ def montage(count: int) -> int:
 
 
 def draw_image(drawing: Drawing, figure: Image) -> None:
-    """One picture, or several with their labels above them."""
+    """One picture with its captions, or several with their labels above them; where there is no value lies a tinted ground."""
     values = drawable(pictures(figure), "linear")
     known = values[np.isfinite(values)]
     if values.ndim != 3 or not known.size:
@@ -177,11 +180,22 @@ def draw_image(drawing: Drawing, figure: Image) -> None:
         return
     low = float(known.min()) if figure.limits[0] is None else figure.limits[0]
     high = float(known.max()) if figure.limits[1] is None else figure.limits[1]
+    greys = colormaps["gray"].with_extremes(bad=_GROUND)
     across = montage(len(values))
     grid = drawing.subplots(-(-len(values) // across), across, squeeze=False)
     for k, axes in enumerate(grid.flat):
         axes.set_axis_off()
         if k < len(values):
-            axes.imshow(values[k], cmap="gray", vmin=low, vmax=high)
+            axes.imshow(values[k], cmap=greys, vmin=low, vmax=high)
             if k < len(figure.labels):
                 axes.set_title(plain(figure.labels[k]), fontsize=6, pad=2)
+    if len(values) == 1:
+        _caption(grid[0, 0], figure)
+
+
+def _caption(axes: Axes, figure: Image) -> None:
+    """Names the bands of a picture that is put together, where each begins."""
+    for row, text in figure.row_captions:
+        axes.text(-0.01, row - 0.5, plain(text), transform=axes.get_yaxis_transform(), ha="right", va="top", fontsize=6)
+    for column, text in figure.column_captions:
+        axes.text(column - 0.5, 1.01, plain(text), transform=axes.get_xaxis_transform(), ha="left", va="bottom", fontsize=6)

@@ -13,7 +13,7 @@ from .figure import Curves, Figure, Heatmap, Histogram, Image, Plane, Table, Vie
 from .view import chosen, number, positions_of, runs_of, series_in, shown_columns, shown_length, shown_points
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 Row = tuple[str, ...]
 
@@ -126,11 +126,29 @@ def _bins(figure: Histogram) -> tuple[Row, list[Row]]:
 
 def _pictures(figure: Image) -> tuple[Row, list[Row]]:
     rows: list[Row] = []
-    for k, picture in enumerate(pictures(figure)):
+    for name, picture in _parts(figure):
         kept = picture[np.abs(picture) < 1e290]
         three: list[float] = [float(kept.min()), float(kept.mean()), float(kept.max())] if kept.size else [math.nan] * 3
-        rows.append((_name(figure.labels, k), *(number(v) for v in three)))
+        rows.append((name, *(number(v) for v in three)))
     return ("picture", "least", "mean", "largest"), rows
+
+
+def _parts(figure: Image) -> list[tuple[str, np.ndarray]]:
+    """The pictures by name; of one that is put together, the parts that its captions name."""
+    values = pictures(figure)
+    if len(values) != 1 or not (figure.row_captions or figure.column_captions):
+        return [(_name(figure.labels, k), picture) for k, picture in enumerate(values)]
+    bands = [_bands(figure.row_captions), _bands(figure.column_captions)]
+    parts = [(" · ".join(n for n in (a, b) if n), values[0][at, beside]) for a, at in bands[0] for b, beside in bands[1]]
+    return [(name, part) for name, part in parts if np.isfinite(part).any()]
+
+
+def _bands(captions: Sequence[tuple[int, str]]) -> list[tuple[str, slice]]:
+    """What lies between one caption and the next; everything, where there is none."""
+    starts = [start for start, _ in captions]
+    return [(text, slice(start, end)) for (start, text), end in zip(captions, [*starts[1:], None], strict=True)] or [
+        ("", slice(None))
+    ]
 
 
 def pictures(figure: Image) -> np.ndarray:

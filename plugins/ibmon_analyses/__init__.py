@@ -16,6 +16,14 @@ def ibmon_analyses() -> Iterator[AnalysisSpec]:
         kinds=("identity", "labels"),
     )
     yield AnalysisSpec(
+        name="geometry",
+        target="ibmon_analyses.geometry:Geometry",
+        figures="ibmon_analyses.geometry_figures:figures",
+        summary="Total variance, distances within and between classes, and saturation of every layer.",
+        requires=("layers",),
+        per_estimator=False,
+    )
+    yield AnalysisSpec(
         name="gradient-snr",
         target="ibmon_analyses.gradient_snr:GradientSNR",
         figures="ibmon_analyses.gradient_snr_figures:figures",
@@ -37,6 +45,14 @@ def ibmon_analyses() -> Iterator[AnalysisSpec]:
         figures="ibmon_analyses.information_derivative_figures:figures",
         summary="How fast the kernel bound of I(X;T) changes in an update, within and between classes (probe `change`).",
         requires=("probe:change",),
+        per_estimator=False,
+        default=False,
+    )
+    yield AnalysisSpec(
+        name="activations",
+        target="ibmon_analyses.activations:Activations",
+        figures="ibmon_analyses.activations_figures:figures",
+        summary="Pictures of what each layer makes of one example, before and after training.",
         per_estimator=False,
         default=False,
     )

@@ -10,6 +10,8 @@ import numpy as np
 
 from ibmon import Axis, Curves, Figure, History, Line, Reference, Series
 
+from .hypothesis_figures import panel
+
 _SAID = {
     "": "",
     "frozen": "minibatches swept at fixed weights",
@@ -20,13 +22,13 @@ _SAID = {
 
 def figures(history: History) -> list[Figure]:
     """For every protocol: SNR of each layer's weights with the level of pure noise, mean and standard deviation over ‖W‖, the
-    gradient noise scale and ‖W‖; the training's own gradients first."""
+    gradient noise scale and ‖W‖; the training's own gradients first. Then the panel of the stochastic-gradient hypothesis."""
     found = history.select("gradient SNR", job="gradient-snr")
     protocols = list(dict.fromkeys(s.subject.get("protocol", "") for s in found))
     drawn: list[Figure] = []
     for number, protocol in enumerate(sorted(protocols, key=bool)):
         drawn += _of(history, protocol, important=number == 0)
-    return drawn
+    return [*drawn, *panel(history)]
 
 
 def _of(history: History, protocol: str, *, important: bool) -> list[Figure]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ibmon import Axis, Figure, History, Plane, Reference, Series, Trajectory
 
+from .compression_figures import verdicts
 from .information_plane_curves import flag_names, raised, through_training
 
 Pair = tuple[Series, Series]
@@ -44,7 +45,8 @@ class _Combination:
 def figures(history: History) -> list[Figure]:
     """One plane for each evaluation set, estimator, task and way of the analysis, and I(X;T), I(T;Y) through training.
 
-    The first plane is important. After all of them come, where there are bounds, the untrained and the newest network alone.
+    The first plane is important. After all of them come what can be claimed of compression and, where there are bounds, the
+    untrained and the newest network alone.
     """
     combinations = _combinations(history)
     many_sets = len({c.evaluation for c in combinations}) > 1
@@ -60,7 +62,7 @@ def figures(history: History) -> list[Figure]:
         own = _of(history, c, pairs, suffix, important=number == 0)
         drawn += own
         alone += [end for figure in own if isinstance(figure, Plane) for end in _ends_of_training(figure, c, pairs)]
-    return [*drawn, *alone]
+    return [*drawn, *verdicts(history), *alone]
 
 
 def _combinations(history: History) -> list[_Combination]:

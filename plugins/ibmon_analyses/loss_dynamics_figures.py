@@ -8,6 +8,8 @@ import numpy as np
 
 from ibmon import Axis, Curves, Figure, History, Line, Series, Table
 
+from .hypothesis_figures import kink_in
+
 LAWS = ("flow law", "gradient · update", "trapezoid")
 _SCREEN = "gradients"
 
@@ -72,7 +74,10 @@ def fit(predicted: np.ndarray, measured: np.ndarray) -> tuple[float, float]:
 
 def phases(history: History, change: Series) -> list[tuple[str, np.ndarray]]:
     """Names of the phases and which points of a series lie in them: before and after the kink of the loss, where it has one."""
-    return [("all", np.ones(len(change.step), np.bool_))]
+    kink, at = kink_in(history, change)
+    if not kink.found:
+        return [("all", np.ones(len(at), np.bool_))]
+    return [("before the kink", at < kink.at), ("after it", at >= kink.at)]
 
 
 def _shares(history: History) -> Curves:
