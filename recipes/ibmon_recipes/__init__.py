@@ -17,3 +17,8 @@ def ibmon_recipes() -> Iterator[RecipeSpec]:
         target="ibmon_recipes.mnist_mlp:train",
         summary="MNIST and the fully connected network of Saxe et al. (2018).",
     )
+    yield RecipeSpec(
+        name="mnist-cnn",
+        target="ibmon_recipes.mnist_cnn:train",
+        summary="MNIST and the convolutional network of the information bottleneck's extension to CNNs (2019).",
+    )
