@@ -14,8 +14,8 @@ from torch import Tensor
 from ibmon import Activation, Measurement, Snapshot
 from ibmon.probes import changes
 
-_ROWS = 1024
-"""Rows of the matrix of kernels that are in memory at once."""
+_ROWS = 128
+"""Rows of the matrix of kernels that are computed at once: they stay in the caches (measured: five times as fast as 1024)."""
 _LOW = -60.0
 """Least exponent of a kernel: what lies lower adds nothing to a sum that is at least 1, and is slow to compute."""
 TOLERANCE = 0.1
@@ -50,8 +50,8 @@ class InformationDerivative:
                 continue
             first, then = _rows(before), _rows(after)
             labels = {task: y.to(first.device) for task, y in snapshot.targets.items() if y.shape == first.shape[:1]}
-            value, within = _derivative(first, then - first, labels, self.variance)
-            change = _bound(then, self.variance) - _bound(first, self.variance)
+            bits, value, within = derivative(first, then - first, labels, self.variance)
+            change = bound(then, self.variance) - bits
             curved = abs(change - value) > TOLERANCE * max(abs(change), abs(value))
             yield self._said("dI(X;T)/dt", value, {"layer": layer}, curved=curved)
             yield self._said("I(X;T) change", change, {"layer": layer})
@@ -71,37 +71,43 @@ def _rows(activation: Activation) -> Tensor:
     return values - values.mean(0)
 
 
-def _weights(t: Tensor, rows: Tensor, variance: float) -> tuple[Tensor, Tensor]:
-    """w (rows, samples), whose rows sum to one, and the logarithm of the sums of kernels (rows,)."""
+def _kernels(t: Tensor, rows: Tensor, variance: float) -> Tensor:
+    """exp(−d_ij/2v) of some rows with all (rows, samples), in float32: distances need double precision, kernels do not."""
     squares = t.square().sum(1)
-    d = (squares[rows, None] + squares[None, :] - 2 * t[rows] @ t.T).clamp_min_(0.0)
-    d[torch.arange(len(rows)), rows] = 0.0
-    exponents = d.div_(-2 * variance).clamp_min_(_LOW)
-    total = exponents.logsumexp(1)
-    return (exponents - total[:, None]).exp_(), total
+    d = torch.addmm(squares[rows, None] + squares, t[rows], t.T, alpha=-2).clamp_min_(0.0)
+    d[torch.arange(len(rows), device=t.device), rows] = 0.0
+    return d.div_(-2 * variance).clamp_min_(_LOW).float().exp_()
 
 
-def _bound(t: Tensor, variance: float) -> float:
-    """The upper kernel bound −mean_i log2 mean_j exp(−d_ij/2v), in bits."""
+def bound(t: Tensor, variance: float) -> float:
+    """The upper kernel bound −mean_i log2 mean_j exp(−d_ij/2v) in bits of ``t`` (samples, units)."""
+    return derivative(t, None, {}, variance)[0]
+
+
+def derivative(
+    t: Tensor, moved: Tensor | None, labels: Mapping[str, Tensor], variance: float
+) -> tuple[float, float, dict[str, float]]:
+    """The bound in bits, dI/dt in bits an update and, by task, its part between samples of one class.
+
+    ``t`` and ``moved`` (samples, units), float64; without ``moved`` the bound alone.
+    """
     n = len(t)
-    total = torch.zeros((), dtype=t.dtype, device=t.device)
-    for rows in torch.arange(n, device=t.device).split(_ROWS):
-        total += _weights(t, rows, variance)[1].sum()
-    return float((log(n) - total / n) / log(2))
-
-
-def _derivative(t: Tensor, moved: Tensor, labels: Mapping[str, Tensor], variance: float) -> tuple[float, dict[str, float]]:
-    """dI/dt in bits an update, whole and, by task, between samples of one class; ``t`` and ``moved`` (samples, units)."""
-    n = len(t)
-    own = (t * moved).sum(1)
-    whole = torch.zeros((), dtype=t.dtype, device=t.device)
+    logs, whole = torch.zeros((2,), dtype=t.dtype, device=t.device)
     within = {task: whole.clone() for task in labels}
     for rows in torch.arange(n, device=t.device).split(_ROWS):
-        weights, _ = _weights(t, rows, variance)
-        # (t_i − t_j)·(ṫ_i − ṫ_j) = t_i·ṫ_i + t_j·ṫ_j − t_i·ṫ_j − t_j·ṫ_i
-        weights *= own[rows, None] + own[None, :] - t[rows] @ moved.T - moved[rows] @ t.T
-        whole += weights.sum()
+        kernels = _kernels(t, rows, variance)
+        sums = kernels.sum(1, dtype=t.dtype)
+        logs = logs + sums.log().sum()
+        if moved is None:
+            continue
+        # (t_i − t_j)·(ṫ_i − ṫ_j) = t_i·ṫ_i + t_j·ṫ_j − t_i·ṫ_j − t_j·ṫ_i, of which one product of matrices is enough.
+        own = (t * moved).sum(1)
+        both = torch.cat([t[rows], moved[rows]], 1) @ torch.cat([moved, t], 1).T
+        rates = (own[rows, None] + own - both).float().mul_(kernels)
+        whole = whole + (rates.sum(1, dtype=t.dtype) / sums).sum()
         for task, y in labels.items():
-            within[task] += weights[y[rows, None] == y[None, :]].sum()
+            same = rates.mul(y[rows, None] == y).sum(1, dtype=t.dtype)
+            within[task] = within[task] + (same / sums).sum()
     unit = n * variance * log(2)
-    return float(whole) / unit, {task: float(part) / unit for task, part in within.items()}
+    bits = float(log(n) - logs / n) / log(2)
+    return bits, float(whole) / unit, {task: float(part) / unit for task, part in within.items()}

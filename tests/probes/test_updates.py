@@ -117,12 +117,12 @@ def test_the_derivative_is_that_of_the_bound_and_its_parts_add_up(measured: Meas
 
 def test_the_bound_that_is_differentiated_is_the_estimators_own() -> None:
     from ibmon import Variable
-    from ibmon_analyses.information_derivative import _bound
+    from ibmon_analyses.information_derivative import bound
     from ibmon_estimators.kde import KDE
 
     t = torch.randn(300, 5, dtype=torch.float64)
     (estimate,) = KDE(variance=0.1)(Variable.continuous(t), [Variable.identity(300)], rng=torch.Generator())
-    assert _bound(t - t.mean(0), 0.1) == pytest.approx(float(estimate.value if estimate.upper is None else estimate.upper))
+    assert bound(t - t.mean(0), 0.1) == pytest.approx(float(estimate.value if estimate.upper is None else estimate.upper))
 
 
 def test_looking_at_updates_changes_nothing(measured: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
