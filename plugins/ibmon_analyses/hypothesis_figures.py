@@ -126,7 +126,7 @@ def _curves(clock: _Clock, loss: _Loss | None, kink: Event, snr: Series, fall: _
         screen="gradients",
         note="; ".join(_said(clock, kink, fall.event, own, len(turning))),
         x=Axis(label=clock.unit, scale="log"),
-        y=Axis(label="scaled to its own range", limits=(0.0, None)),
+        y=Axis(label="scaled to its own range", limits=(-0.15, None)),  # below 0 the references have their labels
         lines=tuple(lines),
         references=_references([(label, event.at) for label, event in marks if event.found], clock.span),
     )

@@ -8,7 +8,7 @@ from ibmon import Axis, Curves, Figure, History, Line, Reference, Series
 
 
 def figures(history: History) -> list[Figure]:
-    """How fast I(X;T) changes on the logarithmic axis of training, layer by layer, and its part within classes."""
+    """How much I(X;T) changes in an update, layer by layer, and its parts between and within classes."""
     job = "information-derivative"
     whole = history.select("dI(X;T)/dt", job=job)
     drawn: list[Figure] = []
@@ -32,21 +32,20 @@ def _curves(name: str, title: str, solid: list[Series], dashed: list[Series]) ->
         name=name,
         title=title,
         screen="plane",
-        note=f"{solid[0].estimator}, upper bound; from single updates; area under a curve: bits; below 0: compression",
+        note=f"{solid[0].estimator}, upper bound; of single updates, which fluctuate; below 0: compression",
         x=Axis(label="epoch" if by_epoch else "step", scale="log"),
-        y=Axis(label="dI(X;T) / d log10 t [bits]"),
+        y=Axis(label="dI(X;T)/dt [bits/update]"),
         lines=tuple(sorted(lines, key=lambda line: line.group or 0)),
         references=(Reference(axis="y", value=0.0),),
     )
 
 
 def _line(series: Series, group: int, *, dashed: bool = False) -> Line:
-    """The derivative by the logarithm of the step: what an update does counts as often as there are updates in a decade."""
     at = series.epoch if np.isfinite(series.epoch).any() else series.step.astype(float)
     return Line(
         label=series.label + (" within" if dashed else ""),
         x=np.where(at <= 0, 0.5, at),
-        y=series.value * (series.step + 0.5) * np.log(10.0),
+        y=series.value,
         step=series.step,
         estimator=series.estimator,
         flags=tuple(("curved",) if raised else () for raised in series.flags.get("curved", np.zeros(len(at), np.bool_))),
