@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -32,12 +33,24 @@ def _same(a: Any, b: Any) -> bool:
     return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
 
 
-@pytest.mark.parametrize(("script", "snapshots"), [("resnet", 17), ("carried", 10), ("compiled", 13), ("tishby_weights", 21)])
-def test_training_is_bit_for_bit_the_same(script: str, snapshots: int, tmp_path: Path) -> None:
-    alone = _weights(script, tmp_path / "a.pt")
-    again = _weights(script, tmp_path / "b.pt")
+@pytest.mark.parametrize(
+    ("script", "options", "snapshots"),
+    [
+        ("resnet", None, 17),
+        ("carried", None, 10),
+        ("compiled", None, 13),
+        ("tishby_weights", None, 21),
+        ("tishby_weights", {"epochs": 20, "dynamics": True, "protocol": "frozen"}, 21),
+        ("tishby_weights", {"epochs": 20, "replicas": 3, "noise": 0.1}, 11),
+    ],
+    ids=["resnet", "carried", "compiled", "tishby", "updates and frozen gradients", "noisy replicas"],
+)
+def test_training_is_bit_for_bit_the_same(script: str, options: dict[str, Any] | None, snapshots: int, tmp_path: Path) -> None:
+    given = [] if options is None else [json.dumps(options)]
+    alone = _weights(script, tmp_path / "a.pt", *given)
+    again = _weights(script, tmp_path / "b.pt", *given)
     assert _same(alone, again), "the script itself is not reproducible"
-    watched = _weights(script, tmp_path / "c.pt", "--monitor")
+    watched = _weights(script, tmp_path / "c.pt", *given, "--monitor")
     (run,) = find_runs()
     wait_for(lambda: finished(run), 100, "for the analysis")
     history = history_of(run)

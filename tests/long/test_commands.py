@@ -46,6 +46,30 @@ def test_the_whole_path_without_a_screen(tmp_path: Path) -> None:
     assert missing.returncode == 3 and "information-plane-binning" in missing.stderr
 
 
+def test_many_networks_as_one_with_the_controls_and_one_of_them_alone(tmp_path: Path) -> None:
+    options = ("--replicas", "4", "--epochs", "40", "--rescale", "2", "--schedule", "every:2epochs", "--lossless")
+    done = ibmon("run", "tishby", *options, "-e", "binning", "-e", "kde:relative=true", "--max-samples", "512", "--name", "four")
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(ibmon("show", "four", "--json").stdout)
+    assert shown["captured"] == shown["measured"] == 21 and not shown["dropped"]
+    plane = next(s for s in shown["series"] if s["quantity"] == "I(X;T)")
+    assert plane["axes"] == {"replica": [0, 1, 2, 3]}
+    out = ibmon("export", "four", "-o", str(tmp_path / "all"), "--format", "csv")
+    assert out.returncode == 0, out.stderr
+    names = {p.stem for p in (tmp_path / "all").iterdir()}
+    assert {"information-plane-binning", "gradient-snr", "stochastic-gradient-hypothesis", "compression", "geometry"} <= names
+    verdicts = (tmp_path / "all" / "compression.csv").read_text()
+    assert "not run" in verdicts or "not supported" in verdicts
+    one = ibmon("export", "four", "information-plane-binning", "--replica", "2", "-o", str(tmp_path / "one"), "--format", "csv")
+    assert one.returncode == 0, one.stderr
+    rows = list(csv.DictReader((tmp_path / "one" / "information-plane-binning-replica-2.csv").read_text().splitlines()))
+    assert len(rows) == 6 * 21
+    wrong = ibmon("export", "four", "--replica", "9")
+    assert wrong.returncode == 3 and "no network 9" in wrong.stderr
+    refused = ibmon("run", "tishby", "--replicas", "4", "--dynamics")
+    assert refused.returncode == 1 and "leave out replicas" in refused.stderr and "Traceback" not in refused.stderr
+
+
 def test_a_copied_recipe_and_a_script_run_the_same_way(tmp_path: Path) -> None:
     copied = ibmon("recipes", "copy", "tishby", str(tmp_path / "mine.py"))
     assert copied.returncode == 0

@@ -1,5 +1,6 @@
-"""The recipe ``tishby`` with and without a Monitor that watches: its weights and random numbers at the end."""
+"""The recipe ``tishby``, its options as JSON, with and without a Monitor that watches: weights and random numbers at the end."""
 
+import json
 import sys
 from contextlib import nullcontext
 
@@ -38,7 +39,8 @@ if "--monitor" in sys.argv:
 else:
     context = nullcontext(Nothing())
 
+options = json.loads(sys.argv[2]) if len(sys.argv) > 2 and sys.argv[2].startswith("{") else {}
 torch.manual_seed(0)  # the recipe draws from a generator of its own
 with context as monitor:
-    tishby.train(monitor, epochs=40, seed=1)
+    tishby.train(monitor, **{"epochs": 40, "seed": 1, **options})
 torch.save((monitor.model.state_dict(), torch.get_rng_state()), sys.argv[1])
