@@ -179,7 +179,9 @@ def distinct_rows(samples: Samples) -> tuple[Tensor, Tensor]:
     For a deterministic layer T of distinct inputs that is I(X; T) of the empirical distribution, for it has no noise.
     """
     bits = (samples.values.double() + 0.0).contiguous().view(torch.long)  # + 0.0 makes one of -0.0 and 0.0
-    rows, number = numbered_rows(samples, bits)
+    # Small whole numbers differ in their highest bits alone, of which a product keeps nothing but the highest ones: spread them.
+    bits = bits ^ (bits >> 32)
+    rows, number = numbered_rows(samples, bits ^ (bits >> 16))
     return entropy(data_of(samples, rows), number, owners(samples), samples.count)
 
 

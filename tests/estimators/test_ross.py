@@ -523,3 +523,11 @@ def test_wrong_variables_are_refused() -> None:
         Ross().pairwise(y, y, rng=seeded())
     with pytest.raises(ValueError, match="as many labels as samples, not 9 for 10"):
         Ross().pairwise(x, Variable.labels(torch.arange(9)), rng=seeded())
+
+
+def test_rows_of_zeros_and_ones_are_told_apart() -> None:
+    """What a deterministic layer of distinct inputs says of them is their number; small whole numbers fill few bits."""
+    n, units = 20_000, 20
+    rows = ((torch.randperm(2**units, generator=torch.Generator().manual_seed(0))[:n, None] >> torch.arange(units)) & 1).double()
+    (estimate,) = Ross(k=3)(Variable.continuous(rows), [Variable.identity(n)], rng=torch.Generator().manual_seed(0))
+    assert float(estimate.value) == pytest.approx(np.log2(n), abs=1e-9)
