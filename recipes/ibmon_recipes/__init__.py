@@ -22,3 +22,8 @@ def ibmon_recipes() -> Iterator[RecipeSpec]:
         target="ibmon_recipes.mnist_cnn:train",
         summary="MNIST and the convolutional network of the information bottleneck's extension to CNNs (2019).",
     )
+    yield RecipeSpec(
+        name="sequences",
+        target="ibmon_recipes.sequences:train",
+        summary="Linear trends against noise, read by an LSTM: the simulated experiment of the planes of LSTMs.",
+    )
