@@ -51,8 +51,8 @@ class EstimatorSpec(Spec):
 class AnalysisSpec(Spec):
     """An analysis: ``target`` has ``measure(snapshot, estimators)``; ``figures`` is a function of the history.
 
-    ``requires`` names what a snapshot must have: ``layers``, ``gradients``, ``targets``, ``probe:NAME``, or one of several,
-    ``gradients|probe:NAME``.
+    ``requires`` names what a snapshot must have: ``layers``, ``time`` (a layer with a time axis), ``gradients``, ``targets``,
+    ``probe:NAME``, or one of several, ``gradients|probe:NAME``.
     With ``per_estimator`` it runs once for each estimator of the run, which must take the ``kinds`` of variable named here and
     have the ``operations``. ``default`` analyses run without being asked for.
     The module of ``figures`` must not import torch: it is what the terminal and the exports call.

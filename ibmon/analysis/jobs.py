@@ -61,6 +61,7 @@ class Job:
         """Whether the snapshot has what the analysis requires."""
         has = {
             "layers": bool(snapshot.layers),
+            "time": any("time" in layer.axes for layer in snapshot.layers.values()),
             "gradients": bool(snapshot.gradients),
             "targets": bool(snapshot.targets),
             "outputs": snapshot.outputs is not None,

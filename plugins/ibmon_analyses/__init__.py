@@ -16,6 +16,23 @@ def ibmon_analyses() -> Iterator[AnalysisSpec]:
         kinds=("identity", "labels"),
     )
     yield AnalysisSpec(
+        name="timepoints",
+        target="ibmon_analyses.timepoints:Timepoints",
+        figures="ibmon_analyses.timepoints_figures:figures",
+        summary="Information of layers with a time axis at every timepoint: of inputs, labels and neighbouring states.",
+        requires=("time",),
+        kinds=("identity", "labels"),
+    )
+    yield AnalysisSpec(
+        name="timepoints-continuous",
+        target="ibmon_analyses.timepoints:Timepoints",
+        figures="ibmon_analyses.timepoints_figures:continuous",
+        summary="What `timepoints` measures between continuous variables, for estimators that take no labels (gaussian, copula).",
+        requires=("time",),
+        kinds=("identity", "continuous"),
+        default=False,
+    )
+    yield AnalysisSpec(
         name="geometry",
         target="ibmon_analyses.geometry:Geometry",
         figures="ibmon_analyses.geometry_figures:figures",

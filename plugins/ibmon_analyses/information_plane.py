@@ -23,15 +23,15 @@ CHUNK = 2**25
 class InformationPlane:
     """Measures I(X;T) and, for every task, I(T;Y) of each layer T, and the ends of the axes H(X) and H(Y).
 
-    X is the identity of the sample, uniform on the evaluation set. Replicas and timepoints of an activation become axes of the
-    measurement. Information in bits.
+    X is the identity of the sample, uniform on the evaluation set. Replicas of an activation become an axis of the measurement.
+    Layers with a time axis are left to ``Timepoints``. Information in bits.
 
     ``channels`` says what T is in a convolution: ``concat``, all elements of the layer as one vector; or ``mean``, each channel a
     T_c of its own and the layer the mean over channels (``mean_over_channels``), which is no information of the layer and may
     break the order of data processing. Layers without a channel axis are the same either way.
     With ``order`` the flag ``order`` marks a layer that breaks that order (``breaks_order``) among the layers as they are
-    watched, of each replica; layers with a time axis are left out. It holds for feed-forward chains only, each layer computed
-    from the one before it alone: with branches or skip connections that are watched, switch it off.
+    watched, of each replica. It holds for feed-forward chains only, each layer computed from the one before it alone: with
+    branches or skip connections that are watched, switch it off.
     Raises ValueError for ``channels`` that are not known.
     """
 
@@ -49,7 +49,7 @@ class InformationPlane:
         before: dict[tuple[str, str | None, torch.Size], list[Estimate]] = {}
         for layer in snapshot.layers:
             activation = snapshot.layers[layer]
-            if "sample" not in activation.axes:
+            if "sample" not in activation.axes or "time" in activation.axes:
                 continue
             x = activation.variable()
             known = identity if identity is not None and len(identity) == x.samples else torch.arange(x.samples)
@@ -60,7 +60,7 @@ class InformationPlane:
             for name, estimator in estimators.items():
                 estimates = mean_over_channels(activation, ys, estimator) if by_channel else estimator(x, ys)
                 for task, estimate in zip((None, *fitting), estimates, strict=True):
-                    if self.order and "time" not in activation.axes:
+                    if self.order:
                         earlier = before.setdefault((name, task, estimate.value.shape), [])
                         flagged = replace(estimate, flags={**estimate.flags, "order": breaks_order(estimate, earlier)})
                         earlier.append(estimate)

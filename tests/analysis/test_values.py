@@ -96,7 +96,11 @@ def test_details_that_do_not_fit_their_axes_are_refused() -> None:
 
 def test_one_job_for_each_analysis_and_estimator() -> None:
     jobs, problems = plan(discover(), ["binning:width=.5", "kde", "nothing", "kde:variance=-1"], [])
-    assert [j.name for j in jobs if j.estimators] == ["information-plane/binning:width=0.5", "information-plane/kde"]
+    assert [j.name for j in jobs if j.estimators] == [
+        f"{analysis}/{estimator}"
+        for analysis in ("information-plane", "timepoints")
+        for estimator in ("binning:width=0.5", "kde")
+    ]
     assert [j.name for j in jobs if not j.estimators].count("gradient-snr") == 1
     assert [p.job for p in problems] == ["nothing", "kde:variance=-1"]
     assert "variance must be positive" in problems[1].error
@@ -111,8 +115,9 @@ def test_every_option_of_an_estimator_is_recorded() -> None:
 def test_an_estimator_that_no_analysis_can_use_is_said_so() -> None:
     registry = discover()
     jobs, problems = plan(registry, ["gaussian", "kde"], [])
-    assert [j.name for j in jobs if j.estimators] == ["information-plane/kde"]
-    assert [p.error for p in problems] == ["No analysis of this run can use gaussian: information-plane needs labels."]
+    assert [j.name for j in jobs if j.estimators] == ["information-plane/kde", "timepoints/kde"]
+    said = "No analysis of this run can use gaussian: information-plane needs labels; timepoints needs labels."
+    assert [p.error for p in problems] == [said]
 
 
 def test_an_analysis_reaches_the_operations_of_its_estimators() -> None:

@@ -103,8 +103,8 @@ def test_masked_tokens_with_labels_per_token(measured: Measured) -> None:
         monitor.watch(model, evaluation={"all": EvaluationSet(x, {"tag": tags}, mask=mask)}, estimators=EXACT)
 
     history = history_of(measured(train))
-    (ixt,) = history.select("I(X;T)")
-    (ity,) = history.select("I(T;Y)")
+    (ixt,) = history.select("I(X;H_t)")
+    (ity,) = history.select("I(H_t;Y)")
     assert ixt.axes == {"time": tuple(range(steps))}
     present = mask.sum(0).numpy()
     assert (ixt.value[0] <= np.log2(present) + 1e-9).all(), "padding was counted as data"
