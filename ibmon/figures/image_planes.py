@@ -97,9 +97,11 @@ def plane_remarks(figure: Plane, view: View) -> list[str]:
     shown = [(t, _points_of(t, view)) for _, t in kept]
     hollow = any(t.hollow is not None and bool(t.hollow[k].any()) for t, k in shown)
     bounded = any(bound is not None and bool(np.isfinite(bound[k]).any()) for t, k in shown for bound in (t.x_lower, t.y_lower))
+    members = any(t.members_x is not None and len(k) for t, k in shown)
     saturated = "small markers" if compared(figure) else "open markers"
     return [
         ", ".join(f"{marks[i]} {figure.trajectories[i].label}" for i, _ in kept) if named and len(kept) <= MOST_MARKS else "",
+        "grey points: single networks, of which the others are the median" if members else "",
         f"{saturated}: saturated estimates" if hollow else "",
         "grey bars: bounds at the newest points" if bounded else "",
     ]
