@@ -54,6 +54,16 @@ def series_in(figure: Figure) -> Sequence[Line | Trajectory]:
     return figure.lines if isinstance(figure, Curves) else ()
 
 
+def follows_training(figure: Figure) -> bool:
+    """Whether a view that ends at an earlier step leaves of a figure what it was then: of paths and curves through training.
+
+    What shows a single moment, or is drawn over something else, has to be built anew from the history up to that step.
+    """
+    if isinstance(figure, Plane):
+        return any(len(t.x) > 1 for t in figure.trajectories)
+    return isinstance(figure, Curves) and any(line.step is not None and len(line.x) > 1 for line in figure.lines)
+
+
 def hues(series: Sequence[Line | Trajectory]) -> list[int]:
     """A number for the colour of each series: one a group, and one for each series without a group."""
     seen: dict[tuple[str, int], int] = {}

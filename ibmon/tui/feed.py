@@ -273,17 +273,19 @@ class Feed:
 
     def _with_past(self, source: Source, contenders: tuple[Contender, ...], frame: Frame) -> Frame:
         """The frame with the figures at the step asked for, where some have no axis of training that a view could cut."""
-        from ibmon.figures.figure import Curves, Plane
+        from ibmon.figures.view import follows_training
 
         step, last = self._past, self._last
-        if step is None or all(isinstance(f, Plane | Curves) for f in frame.figures):
+        moments = {f.name for f in frame.figures if not follows_training(f)}
+        if step is None or not moments:
             return frame
         if last is not None and last.past_step == step and last.contenders == frame.contenders and frame.figures is last.figures:
             return replace(frame, past_step=step, past=last.past)
         if contenders:
-            then = {c.name: [self._source(run).then(step) for run in c.runs] for c in contenders}
-            return replace(frame, past_step=step, past={f.name: f for f in _compared(then)})
-        return replace(frame, past_step=step, past={f.name: f for f in source.then(step)})
+            then = _compared({c.name: [self._source(run).then(step) for run in c.runs] for c in contenders})
+        else:
+            then = source.then(step)
+        return replace(frame, past_step=step, past={f.name: f for f in then if f.name in moments})
 
 
 def _same(one: Frame, other: Frame) -> bool:

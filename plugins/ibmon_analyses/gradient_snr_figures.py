@@ -23,7 +23,7 @@ _SAID = {
 def figures(history: History) -> list[Figure]:
     """For every protocol: SNR of each layer's weights with the level of pure noise, mean and standard deviation over ‖W‖, the
     gradient noise scale and ‖W‖; the training's own gradients first. Then the panel of the stochastic-gradient hypothesis."""
-    found = [s for s in history.select("gradient SNR", job="gradient-snr") if np.isfinite(s.value).any()]
+    found = [s for s in history.select("gradient SNR", job="gradient-snr") if not np.isnan(s.value).all()]
     protocols = list(dict.fromkeys(s.subject.get("protocol", "") for s in found))
     drawn: list[Figure] = []
     for number, protocol in enumerate(sorted(protocols, key=bool)):

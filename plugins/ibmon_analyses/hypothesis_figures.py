@@ -206,7 +206,7 @@ def _steps(clock: _Clock, at: np.ndarray) -> np.ndarray:
 
 def _gradients(history: History) -> list[Series]:
     """SNR of every layer's weights (every parameter where none is called weight), of the training's own gradients if there."""
-    found = [s for s in history.select("gradient SNR", job="gradient-snr") if np.isfinite(s.value).any()]
+    found = [s for s in history.select("gradient SNR", job="gradient-snr") if not np.isnan(s.value).all()]
     protocols = [s.subject.get("protocol", "epoch") for s in found]
     chosen = "epoch" if "epoch" in protocols else next(iter(protocols), "")
     found = [s for s, protocol in zip(found, protocols, strict=True) if protocol == chosen]
