@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from .machine import give_way
 from .runs import locks
 from .runs.directory import RunDirectory
 
@@ -16,8 +17,7 @@ def main(path: str) -> None:
     run = RunDirectory(Path(path))
     if not locks.acquire(run.lock("analyst")):
         return
-    with contextlib.suppress(OSError):
-        os.nice(10)
+    give_way()
     with contextlib.suppress(OSError):
         # Where memory runs out, this process goes before the training does.
         Path("/proc/self/oom_score_adj").write_text("500")

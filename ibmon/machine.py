@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from pathlib import Path
 
 
 def let_threads_sleep() -> None:
@@ -12,6 +14,20 @@ def let_threads_sleep() -> None:
     What the user set stays.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def give_way(niceness: int = 10) -> None:
+    """Let everything else on this machine go before this process.
+
+    Linux shares the processors between *sessions* first and heeds the niceness of processes only within one
+    (``sched_autogroup``): a process that leads a session of its own has to lower that, too, or a training with a thread for each
+    core is slowed down many times over. A session that others belong to is left alone.
+    """
+    with contextlib.suppress(OSError):
+        os.nice(niceness)
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):  # another system, or one without such groups
+            Path("/proc/self/autogroup").write_text(str(niceness))
 
 
 def torch_facts() -> list[str]:
