@@ -70,9 +70,12 @@ class Terminal:
         self.tell_size(columns, rows)
 
     def repaint(self) -> None:
-        """Forget what is on the screen and have all of it painted: the window is narrower for a moment."""
+        """Forget what is on the screen and have all of it painted: the window is wider for a moment.
+
+        Wider, because a column less may be one too few for charts beside each other, which then choose their limits anew.
+        """
         columns, rows = self.size
-        self.tell_size(columns - 1, rows)
+        self.tell_size(columns + 1, rows)
         self.read(0.3)
         self.screen.cursor.attrs = self.screen.default_char
         self.screen.erase_in_display(2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import signal
@@ -33,16 +34,18 @@ def _lines(run: RunDirectory) -> Counter[tuple[int, int, str]]:
     )
 
 
-def _values(history: History) -> dict[tuple[str, ...], dict[int, float]]:
-    out: dict[tuple[str, ...], dict[int, float]] = {}
+def _values(history: History) -> dict[tuple[str, ...], dict[int, float | None]]:
+    """Every value by series and step; None for what is no number, which would not equal itself."""
+    out: dict[tuple[str, ...], dict[int, float | None]] = {}
     for s in history.series:
         key = (s.job, s.quantity, *s.subject.values())
-        out[key] = dict(zip(s.step.tolist(), s.value.tolist(), strict=True))
+        values = [value if math.isfinite(value) else None for value in s.value.tolist()]
+        out[key] = dict(zip(s.step.tolist(), values, strict=True))
     return out
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, ...], dict[int, float]]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, ...], dict[int, float | None]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IBMON_RUNS", str(tmp_path_factory.mktemp("undisturbed")))
         run = _run()
@@ -53,7 +56,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, ...
 
 
 def test_killing_the_analyst_again_and_again_loses_and_doubles_nothing(
-    undisturbed: dict[tuple[str, ...], dict[int, float]],
+    undisturbed: dict[tuple[str, ...], dict[int, float | None]],
 ) -> None:
     rng = random.Random(0)
     run = _run()
@@ -83,7 +86,7 @@ def test_killing_the_analyst_again_and_again_loses_and_doubles_nothing(
     assert not history.disabled and not history.dropped
 
 
-def test_killing_the_trainer_keeps_all_that_was_captured(undisturbed: dict[tuple[str, ...], dict[int, float]]) -> None:
+def test_killing_the_trainer_keeps_all_that_was_captured(undisturbed: dict[tuple[str, ...], dict[int, float | None]]) -> None:
     for seed in range(4):
         run = _run()
         wait_for(lambda r=run: history_of(r).captured > 3, 60)

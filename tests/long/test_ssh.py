@@ -139,7 +139,7 @@ def test_a_run_is_watched_and_left(server: Server, writer: Writer) -> None:
         assert len(colours) > 6
         terminal.keys(b"\x1b")
         terminal.resize(80, 24)
-        terminal.see("╭─ information plane", "1/3")
+        terminal.see("╭─ information plane", "1/7")
         terminal.resize(160, 45)
         terminal.see("╭─ information plane", "I(X;T) through training")
         terminal.keys(b"q")
