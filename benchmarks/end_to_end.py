@@ -86,7 +86,7 @@ def monitored(case: Case, runs: str) -> dict[str, float]:
     estimators = [word for estimator in case.estimators for word in ("-e", estimator)]
     environment = {**os.environ, "IBMON_RUNS": runs}
     for command in (
-        ["run", case.recipe, *options, *estimators, "--schedule", case.schedule],
+        ["run", case.recipe, *options, *estimators, "--schedule", case.schedule, "--lossless"],
         ["export", "-o", f"{runs}/figures"],
     ):
         subprocess.run([*ibmon, *command], check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
