@@ -32,8 +32,6 @@ class Watching:
         self.watched: Watched | None = None
         self._said: set[str] = set()
         self._before: nn.Module | None = None
-        self.updating = False
-        """Whether the next update is looked at."""
 
     def begin(
         self, watched: Watched, layers: Sequence[LayerInfo], schedule: Schedule, estimators: list[str], analyses: list[str]
@@ -123,12 +121,16 @@ class Watching:
             return
         with self.governor.metered(further=True), shadow.unnoticed(watched.model):
             self._before = shadow.copied(watched.model, share=False)
-        self.updating = True
+
+    @property
+    def updating(self) -> bool:
+        """Whether the next update is looked at."""
+        return self._before is not None
 
     def close_update(self, step: int, epoch: float | None) -> None:
         """Ask those probes, after the update that followed ``step``; on the first evaluation set."""
         before, watched = self._before, self.watched
-        self._before, self.updating = None, False
+        self._before = None
         if before is None or watched is None:
             return
         with self.governor.metered(further=True):
