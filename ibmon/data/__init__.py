@@ -1,4 +1,4 @@
-"""Data sets by name: where they lie, fetched and verified, and images as numpy arrays.
+"""Data sets by name: where they lie, fetched and verified, images as numpy arrays, and texts.
 
 The names are resolved when they are first used, as those of ``ibmon``: listing data sets imports neither numpy nor pooch.
 """
@@ -10,21 +10,27 @@ if TYPE_CHECKING:
     from .archives import members
     from .catalogue import DataSet, File
     from .images import Images, cifar10, digits, fashion_mnist, mnist
-    from .store import Availability, available, fetch, files
+    from .store import Availability, available, cache_folder, fetch, files
+    from .texts import Texts, imdb, sst, words
 
 _HOME = {
     "Availability": "store",
     "DataSet": "catalogue",
     "File": "catalogue",
     "Images": "images",
+    "Texts": "texts",
     "available": "store",
+    "cache_folder": "store",
     "cifar10": "images",
     "digits": "images",
     "fashion_mnist": "images",
     "fetch": "store",
     "files": "store",
+    "imdb": "texts",
     "members": "archives",
     "mnist": "images",
+    "sst": "texts",
+    "words": "texts",
 }
 
 __all__ = [
@@ -32,14 +38,19 @@ __all__ = [
     "DataSet",
     "File",
     "Images",
+    "Texts",
     "available",
+    "cache_folder",
     "cifar10",
     "digits",
     "fashion_mnist",
     "fetch",
     "files",
+    "imdb",
     "members",
     "mnist",
+    "sst",
+    "words",
 ]
 
 
