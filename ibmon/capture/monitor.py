@@ -202,7 +202,7 @@ class Monitor:
         with self._watching.guarded("log"):
             session = self._watching.session
             numbers = {key: number(value) for key, value in values.items()}
-            session.append(Scalars(segment=session.segment, name=name, step=self._step, epoch=self._epoch, values=numbers))
+            session.append(Scalars(segment=session.segment, name=name, step=self._step, epoch=self._now(), values=numbers))
 
     def snapshot(self) -> None:
         """Take a snapshot now, whatever the schedule says."""
@@ -218,8 +218,8 @@ class Monitor:
         if status != "failed" and self._last_snapshot != self._step:
             self._take(last=True)
         with watching.guarded("the end"):
-            watching.progress(self._step, self._epoch, self._epochs, self._loss)
-            watching.session.close(status, self._step, self._epoch, error)
+            watching.progress(self._step, self._now(), self._epochs, self._loss)
+            watching.session.close(status, self._step, self._now(), error)
         self._watching = None
         atexit.unregister(self._at_exit)
 
@@ -305,8 +305,8 @@ class Monitor:
             gradients: dict[str, GradientStatistics] = {} if self._window is None else self._window.close(self._population)
             self._window = None
             self._last_snapshot = self._step
-            watching.take(self._step, self._epoch, gradients)
-            watching.progress(self._step, self._epoch, self._epochs, self._loss)
+            watching.take(self._step, self._now(), gradients)
+            watching.progress(self._step, self._now(), self._epochs, self._loss)
             if not last:
                 watching.open_update()
 
