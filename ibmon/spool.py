@@ -13,7 +13,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,12 +27,13 @@ from safetensors.torch import save_file as save_tensors
 from .records import IbmonError
 from .runs.log import BARE_NAME, open_regular
 from .tensors import Activation, GradientStatistics, Snapshot
+from .vocabulary import decoded, encoded
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _GROUP = re.compile(r"(\d{1,9})-(\d{1,12})")
-TENSORS, MASK = "tensors.safetensors", ".mask"
+TENSORS, MASK, VOCABULARY, CLASSES = "tensors.safetensors", ".mask", "vocabulary", "classes."
 _PENDING = 4
 """Groups that may wait in memory for the writer."""
 
@@ -177,6 +178,8 @@ def read_group(group: Group, static: Callable[[str], StaticData], device: str = 
         gradients=gradients,
         probes=parts("probe"),
         batch_size=commit.batch_size,
+        vocabulary=fixed.vocabulary,
+        classes=fixed.classes,
     )
 
 
@@ -219,6 +222,8 @@ class StaticData:
     identity: Tensor | None = None
     inputs: Activation | None = None
     targets: Mapping[str, Tensor] = field(default_factory=dict[str, "Tensor"])
+    vocabulary: Sequence[str] | None = None
+    classes: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
 
 
 def write_static(folder: Path, name: str, data: StaticData) -> None:
@@ -233,6 +238,9 @@ def write_static(folder: Path, name: str, data: StaticData) -> None:
         tensors["inputs"] = data.inputs.values
         if data.inputs.mask is not None:
             tensors["mask"] = data.inputs.mask
+    if data.vocabulary is not None:
+        tensors[VOCABULARY] = encoded(data.vocabulary)
+    tensors |= {CLASSES + task: encoded(names) for task, names in data.classes.items()}
     file = folder / f".{name}.tmp"
     try:
         save_tensors(_apart(tensors), file, metadata={"axes": axes})
@@ -242,7 +250,7 @@ def write_static(folder: Path, name: str, data: StaticData) -> None:
 
 
 def read_static(folder: Path, name: str) -> StaticData:
-    """The fixed part of an evaluation set; empty when there is none."""
+    """The fixed part of an evaluation set; empty when there is none. Raises IbmonError when it is damaged."""
     file = folder / f"{name}.safetensors"
     if not BARE_NAME.fullmatch(name) or not file.is_file():
         return StaticData()
@@ -253,7 +261,13 @@ def read_static(folder: Path, name: str) -> StaticData:
             axes = tuple((opened.metadata() or {}).get("axes", "").split(","))
         inputs = Activation(tensors["inputs"], axes, tensors.get("mask"))
     targets = {name.removeprefix("target."): t for name, t in tensors.items() if name.startswith("target.")}
-    return StaticData(tensors.get("identity"), inputs, targets)
+    try:
+        vocabulary = decoded(tensors[VOCABULARY]) if VOCABULARY in tensors else None
+        tasks = [name.removeprefix(CLASSES) for name in tensors if name.startswith(CLASSES)]
+        classes = {task: decoded(tensors[CLASSES + task], "list of classes") for task in tasks}
+    except ValueError as error:
+        raise IbmonError(f"{folder.name}/{file.name} cannot be read: {error}") from error
+    return StaticData(tensors.get("identity"), inputs, targets, vocabulary, classes)
 
 
 class SpoolWriter:

@@ -66,8 +66,10 @@ class EvaluationSet:
 
     ``inputs`` is what the model is called with: a tensor ``(samples, ...)``, or a tuple or dict of such tensors.
     ``targets`` gives labels by task, integers ``(samples,)`` or per token ``(samples, time)``. ``mask`` ``(samples, time)``
-    says which tokens are data. ``forward(model, inputs)`` replaces ``model(inputs)``; ``loss(outputs, targets)`` is for
-    probes that need one.
+    says which tokens are data. ``forward(model, inputs)`` replaces ``model(inputs)``; ``loss(outputs, targets)``, the mean over
+    the samples it is given, is for probes that need one. ``vocabulary`` is the word that each integer of token inputs stands
+    for: the first 2¹⁸ of them, and 64 characters of each, are kept; ``classes`` are the names of a task's labels, by task, in the
+    order of their integers, kept as the vocabulary is. Raises ValueError for classes that are not lists of names by task.
     """
 
     inputs: Any
@@ -75,6 +77,13 @@ class EvaluationSet:
     mask: Tensor | None = None
     forward: Forward | None = None
     loss: Callable[[Any, Mapping[str, Tensor]], Tensor] | None = None
+    vocabulary: Sequence[str] | None = None
+    classes: Mapping[str, Sequence[str]] | None = None
+
+    def __post_init__(self) -> None:
+        given: Any = {} if self.classes is None else self.classes
+        if not isinstance(given, Mapping) or not all(isinstance(n, list | tuple) for n in given.values()):
+            raise ValueError('classes are names of labels by task, as in {"pos": ("NOUN", "VERB")}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +122,10 @@ class Snapshot:
     probes: Mapping[str, Activation] = field(default_factory=dict[str, Activation])
     batch_size: int | None = None
     """Samples in a minibatch of the training, where known: what the gradient noise scale needs."""
+    vocabulary: Sequence[str] | None = None
+    """The word that each integer of ``inputs`` stands for, where they are tokens and it is known."""
+    classes: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    """What the integers of ``targets`` stand for, by task, where it is known."""
 
 
 Kind = Literal["continuous", "labels", "identity"]

@@ -54,17 +54,21 @@ def limited(data: EvaluationSet, most: int, seed: int = 0) -> EvaluationSet:
     n = samples_of(data)
     if n <= most:
         return data
-    keep = torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:most].sort().values
+    return of_rows(data, torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:most].sort().values)
+
+
+def of_rows(data: EvaluationSet, rows: Tensor) -> EvaluationSet:
+    """The samples ``rows`` ``(samples,)`` of an evaluation set, whose targets are then by task."""
     return replace(
         data,
-        inputs=_map(data.inputs, lambda t: t[keep.to(t.device)]),
-        targets={task: t[keep.to(t.device)] for task, t in _targets(data).items()},
-        mask=None if data.mask is None else data.mask[keep.to(data.mask.device)],
+        inputs=_map(data.inputs, lambda t: t[rows.to(t.device)]),
+        targets={task: t[rows.to(t.device)] for task, t in _targets(data).items()},
+        mask=None if data.mask is None else data.mask[rows.to(data.mask.device)],
     )
 
 
 def static_data(data: EvaluationSet) -> StaticData:
-    """Identity, inputs and targets of an evaluation set, on the host."""
+    """Identity, inputs, targets, vocabulary and classes of an evaluation set, on the host."""
     leaves = _leaves(data.inputs)
     rows = torch.cat([t.detach().cpu().reshape(t.shape[0], -1).to(torch.float64) for t in leaves], 1)
     values = to_host(leaves[0].detach())
@@ -72,7 +76,7 @@ def static_data(data: EvaluationSet) -> StaticData:
     fits = mask is not None and mask.shape == values.shape[: mask.ndim]
     inputs = Activation(values, axes_of(values), mask if fits else None)
     targets = {task: to_host(t.detach()) for task, t in _targets(data).items()}
-    return StaticData(Variable.identity(rows).values, inputs, targets)
+    return StaticData(Variable.identity(rows).values, inputs, targets, data.vocabulary, data.classes or {})
 
 
 def snapshot(watched: Watched, name: str, step: int, epoch: float | None) -> tuple[Snapshot, dict[str, str]]:

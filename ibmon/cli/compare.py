@@ -12,13 +12,13 @@ import typer
 
 from ibmon.records import IbmonError, NotFoundError, UsageError
 
-from .results import FORMATS, ReplicaOption, one_network, read_history, replica_suffix
+from .results import FORMATS, LayoutOption, ReplicaOption, one_network, read_history, replica_suffix
 from .sweep import Laid, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ibmon.figures.figure import Figure, Table
+    from ibmon.figures.figure import Figure, Layout, Table
     from ibmon.sweeps.groups import Member
 
 MOST = 4
@@ -47,10 +47,11 @@ def compare(
     format: Annotated[
         list[str] | None, typer.Option("--format", help="png, svg, pdf or csv; repeatable.", show_default="png")
     ] = None,
+    layout: LayoutOption = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     replica: ReplicaOption = None,
 ) -> None:
-    """Lay runs over each other, seeds pooled as their median, and print what they differ in.
+    """Lay runs over each other or side by side, seeds pooled as their median, and print what they differ in.
 
     A group is parted by the options that vary in it, the seed apart; --by and --where choose. Of runs alike the newest
     finished one counts.
@@ -65,7 +66,10 @@ def compare(
     drawn, table = _compared(built)
     if len(parts) > MOST:
         typer.echo(f"ibmon: {_too_many(parts, len(names))}", err=True)
-    files = _written(drawn, table, output, format or ["png"], replica_suffix(replica)) if output is not None else []
+    files: list[str] = []
+    if output is not None:
+        how = None if layout == "auto" else layout
+        files = _written(drawn, table, output, format or ["png"], replica_suffix(replica), how)
     if as_json:
         print(json.dumps({**_as_json(parts, table, files), "replica": replica}, indent=1))
     else:
@@ -179,15 +183,18 @@ def _built(
 
 def _compared(built: Mapping[str, Sequence[Sequence[Figure]]]) -> tuple[list[Figure], Table | None]:
     """The figures laid over each other, none of too many, and the table of what differs."""
-    from ibmon.figures.compare import differences, overlay, pooled
+    from ibmon.figures.compare import overlay, pooled
+    from ibmon.figures.differences import differences
 
     named = {name: pooled(runs, name) for name, runs in built.items()}
     return overlay(named) if len(named) <= MOST else [], differences(named)
 
 
-def _written(figures: Sequence[Figure], table: Table | None, folder: Path, formats: Sequence[str], suffix: str) -> list[str]:
+def _written(
+    figures: Sequence[Figure], table: Table | None, folder: Path, formats: Sequence[str], suffix: str, layout: Layout | None
+) -> list[str]:
     """Write the figures, and the table as CSV: as a picture it would be too small to read. Says where."""
-    from ibmon.figures.image import save
+    from ibmon.figures.image import default_view, save
     from ibmon.figures.table import to_csv
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -200,7 +207,7 @@ def _written(figures: Sequence[Figure], table: Table | None, folder: Path, forma
             if kind == "csv":
                 path.write_text(to_csv(figure), encoding="utf-8")
             else:
-                save(figure, path)
+                save(figure, path, default_view(figure, layout))
             files.append(str(path))
     if table is not None:
         path = folder / f"differences-compared{suffix}.csv"

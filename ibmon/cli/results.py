@@ -32,6 +32,12 @@ ReplicaOption = Annotated[
 ]
 
 
+LayoutOption = Annotated[
+    Literal["auto", "overlay", "panels"],
+    typer.Option("--layout", help="Compared runs: over each other, or each in a panel of its own.", show_default="auto"),
+]
+
+
 def add(app: typer.Typer) -> None:
     app.command("show")(show)
     app.command("export")(export)
@@ -74,21 +80,22 @@ def export(
         Literal["series", "epoch", "position", "run"] | None,
         typer.Option("--colour", help="What colour means.", show_default="epoch in planes"),
     ] = None,
+    layout: LayoutOption = "auto",
     colours: Annotated[
         Literal["default", "viridis", "cividis", "magma", "grey"], typer.Option("--colours", help="The colour map.")
     ] = "default",
     until: Annotated[int | None, typer.Option("--until", help="Only up to this step.", show_default=False)] = None,
     compare: Annotated[
-        list[str] | None, typer.Option("--compare", help="Lay this run over it; up to three times.", show_default=False)
+        list[str] | None, typer.Option("--compare", help="Compare it with this run; up to three times.", show_default=False)
     ] = None,
     replica: ReplicaOption = None,
 ) -> None:
-    """Write the figures of a run as files for a paper, or as CSV; with --compare those of several laid over each other."""
+    """Write the figures of a run as files for a paper, or as CSV; with --compare those of several runs together."""
     from dataclasses import replace
     from fnmatch import fnmatchcase
 
     from ibmon.figures.figure import Table
-    from ibmon.figures.image import COLUMN, PAGE, default_view, save
+    from ibmon.figures.image import PAGE, default_view, save
     from ibmon.figures.table import to_csv
     from ibmon.runs.directory import find_run
 
@@ -116,8 +123,8 @@ def export(
             if kind == "csv":
                 path.write_text(to_csv(figure), encoding="utf-8")
             else:
-                view = replace(default_view(figure), until=until)
-                width = PAGE if isinstance(figure, Table) else COLUMN
+                view = replace(default_view(figure, None if layout == "auto" else layout), until=until)
+                width = PAGE if isinstance(figure, Table) else None
                 save(figure, path, view if colour is None else replace(view, colour=colour), width=width, colours=colours)
             print(path)
     if failed:
@@ -125,7 +132,7 @@ def export(
 
 
 def _drawn(runs: list[RunDirectory], replica: str | None) -> tuple[list[Figure], list[str]]:
-    """The figures of a run, or of several laid over each other, and what could not be drawn; of a single network of each."""
+    """The figures of a run, or those that compare several, and what could not be drawn; of a single network of each."""
     from ibmon.figures.build import build_figures
     from ibmon.figures.compare import compared
     from ibmon.runs.directory import RunDirectory

@@ -1,4 +1,4 @@
-"""Figures of several runs as one: seeds of a group pooled, runs laid over each other, and what they differ in.
+"""Figures of several runs as one: seeds of a group pooled, runs laid over each other or side by side.
 
 Values are taken where all runs have them and never interpolated. Names of figures are unique within a run.
 """
@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .figure import Axis, Curves, Figure, Heatmap, Histogram, Line, Plane, Reference, Table, Trajectory, View
-from .pooling import mean, pooled_line, pooled_series, pooled_trajectory, total
-from .view import RUN_MARKS, common_hues, number, series_in, shown_length, shown_points
+from .differences import differences
+from .figure import Axis, Curves, Figure, Heatmap, Histogram, Line, Passage, Plane, Reference, Trajectory
+from .pooling import mean, mean_passage, pooled_line, pooled_series, pooled_trajectory, total
+from .view import RUN_MARKS, common_hues, series_in
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping, Sequence
-
-_FIGURE = "figure "
-_End = tuple[float, str, str]
-"""The newest value of a series, how it is said, and the epoch or step it belongs to."""
 
 
 def compared(runs: Mapping[str, Sequence[Sequence[Figure]]]) -> list[Figure]:
@@ -36,8 +33,8 @@ def compared(runs: Mapping[str, Sequence[Sequence[Figure]]]) -> list[Figure]:
 def pooled(seeds: Sequence[Sequence[Figure]], label: str) -> list[Figure]:
     """The figures of several runs of the group ``label`` as those of one; the note says of what.
 
-    Planes and curves show the median over the runs, with every network or with the band from 10 to 90 %; heatmaps the mean;
-    histograms the sum; anything else is that of the first run.
+    Planes and curves show the median over the runs, with every network or with the band from 10 to 90 %; heatmaps and
+    passages the mean; histograms the sum; anything else is that of the first run.
     """
     if len(seeds) == 1:
         return list(seeds[0])
@@ -45,10 +42,10 @@ def pooled(seeds: Sequence[Sequence[Figure]], label: str) -> list[Figure]:
 
 
 def overlay(runs: Mapping[str, Sequence[Figure]]) -> list[Figure]:
-    """Figures of the same name as one, their series told apart by ``run``; a label has the same hue in all of them.
+    """Figures of the same name as one, with the run of every series, row or group; a label has the same hue in all of them.
 
-    What cannot be laid over each other stays beside each other, named and titled by its run. Raises ValueError for more than
-    four runs.
+    Whether that is drawn as an overlay or in panels is a matter of looking at it (``panels.apart``). Tables and images stay
+    figures of their own, named and titled by their run. Raises ValueError for more than four runs.
     """
     if len(runs) > len(RUN_MARKS):
         raise ValueError(f"at most {len(RUN_MARKS)} runs are laid over each other, not {len(runs)}")
@@ -71,46 +68,6 @@ def overlay(runs: Mapping[str, Sequence[Figure]]) -> list[Figure]:
     return out
 
 
-def differences(runs: Mapping[str, Sequence[Figure]], until: int | None = None) -> Table | None:
-    """The newest value of every series that at least two runs have, and how far each run is from the first.
-
-    What several figures show of one estimator is one row; companions without a name of their own (a null) are left out. With
-    ``until`` the newest value is that of the last point up to this step.
-    """
-    ends = [dict(_ends(figures, until)) for figures in runs.values()]
-    rows: list[tuple[str, ...]] = []
-    single = 0
-    for key in dict.fromkeys(key for each in ends for key in each):
-        found = [each.get(key) for each in ends]
-        if sum(end is not None for end in found) < 2:
-            single += 1
-            continue
-        quantity, series, source, unit = key
-        places = [end[2] if end else "–" for end in found]
-        at = f"{unit} {' / '.join(places)}" if len(set(places) - {"–"}) > 1 else ""
-        by = "" if source.startswith(_FIGURE) else source
-        values = (end[1] if end else "–" for end in found)
-        rows.append((quantity, series, *values, *(_apart(end, found[0]) for end in found[1:]), at, by))
-    if not rows:
-        return None
-    first, *others = runs
-    columns = ("quantity", "series", first, *others, *(f"{run} − {first}" for run in others), "at", "estimator")
-    kept = [k for k in range(len(columns)) if k < len(columns) - 2 or any(row[k] for row in rows)]
-    columns, rows = tuple(columns[k] for k in kept), [tuple(row[k] for k in kept) for row in rows]
-    banded = any("(" in cell for row in rows for cell in row[2 : 2 + len(runs)])
-    notes = ["newest values"]
-    notes += ["in brackets 10–90 % of the networks, or the band of the curve"] if banded else []
-    notes += [f"left out: {single} that only one run has"] if single else []
-    return Table(
-        name="differences",
-        title="differences",
-        screen="compare",
-        note="; ".join(notes),
-        columns=columns,
-        rows=tuple(rows),
-    )
-
-
 def _by_name(runs: Sequence[Sequence[Figure]]) -> Iterator[list[Figure | None]]:
     """For each name the figure of every run, in the order of first appearance."""
     tables = [{figure.name: figure for figure in figures} for figures in runs]
@@ -124,6 +81,12 @@ def _ground(figure: Figure) -> tuple[Hashable, ...]:
         return type(figure), figure.x.label, figure.y.label, figure.positions.label if figure.positions else None
     if isinstance(figure, Histogram):
         return Histogram, figure.x.label, figure.y.label, np.asarray(figure.edges, np.float64).tobytes()
+    if isinstance(figure, Heatmap):
+        columns = np.atleast_2d(figure.values).shape[1]
+        along: Hashable = "steps" if figure.steps is not None else figure.column_labels or columns
+        return Heatmap, figure.x.label, figure.y.label, figure.value_label, along, figure.centre
+    if isinstance(figure, Passage):
+        return Passage, figure.words, figure.value_label, figure.centre
     return ()
 
 
@@ -141,6 +104,8 @@ def _pooled_figure(figures: Sequence[Figure], label: str) -> Figure:
             first = replace(first, lines=lines)
         elif isinstance(first, Heatmap) and (middle := mean([f for f in figures if isinstance(f, Heatmap)])) is not None:
             first, words = middle, f"mean of {runs}"
+        elif isinstance(first, Passage) and (read := mean_passage([f for f in figures if isinstance(f, Passage)])) is not None:
+            first, words = read, f"mean of {runs}"
         elif isinstance(first, Histogram) and (added := total([f for f in figures if isinstance(f, Histogram)])) is not None:
             first, words = added, f"sum of {runs}"
     return replace(first, note="; ".join(part for part in (first.note, words) if part))
@@ -157,7 +122,12 @@ def _laid_over(figures: Mapping[str, Figure]) -> Figure:
     if isinstance(first, Histogram):
         counts = {run: np.atleast_2d(figure.counts) for run, figure in figures.items() if isinstance(figure, Histogram)}
         labels = [" · ".join([run, *first.labels[g : g + 1]]) for run, each in counts.items() for g in range(len(each))]
-        return replace(first, counts=np.concatenate(list(counts.values())), labels=tuple(labels))
+        owners = tuple(run for run, each in counts.items() for _ in each)
+        return replace(first, counts=np.concatenate(list(counts.values())), labels=tuple(labels), group_runs=owners)
+    if isinstance(first, Heatmap):
+        return _stacked(first, {run: figure for run, figure in figures.items() if isinstance(figure, Heatmap)})
+    if isinstance(first, Passage):
+        return _below_each_other(first, {run: figure for run, figure in figures.items() if isinstance(figure, Passage)})
     if not isinstance(first, Plane | Curves):
         return first
     charts = {run: figure for run, figure in figures.items() if isinstance(figure, Plane | Curves)}
@@ -179,6 +149,43 @@ def _laid_over(figures: Mapping[str, Figure]) -> Figure:
     return replace(first, lines=tuple(one for one in series if isinstance(one, Line)))
 
 
+def _stacked(first: Heatmap, matrices: Mapping[str, Heatmap]) -> Heatmap:
+    """The rows of all runs, at every step that one of them has."""
+    values = {run: np.atleast_2d(np.asarray(figure.values, np.float64)) for run, figure in matrices.items()}
+    steps, labels = first.steps, first.column_labels
+    if steps is not None:
+        own = {run: np.asarray(f.steps)[: values[run].shape[1]] for run, f in matrices.items() if f.steps is not None}
+        steps = np.unique(np.concatenate(list(own.values())))
+        names = {step: name for run, at in own.items() for step, name in zip(at, matrices[run].column_labels, strict=False)}
+        labels = tuple(names.get(step, "") for step in steps) if names else ()
+        for run, at in own.items():
+            wider = np.full((len(values[run]), len(steps)), np.nan)
+            wider[:, np.searchsorted(steps, at)] = values[run][:, : len(at)]
+            values[run] = wider
+    rows = [
+        figure.row_labels[r] if r < len(figure.row_labels) else str(r)
+        for run, figure in matrices.items()
+        for r in range(len(values[run]))
+    ]
+    return replace(
+        first,
+        values=np.concatenate(list(values.values())),
+        row_labels=tuple(rows),
+        column_labels=labels,
+        limits=_outer([figure.limits for figure in matrices.values()]),
+        steps=steps,
+        row_runs=tuple(run for run, each in values.items() for _ in each),
+    )
+
+
+def _below_each_other(first: Passage, passages: Mapping[str, Passage]) -> Passage:
+    """The same words once for every row of every run, in the same colours."""
+    values = {run: np.atleast_2d(np.asarray(figure.values, np.float64)) for run, figure in passages.items()}
+    labels = [" · ".join([run, *passages[run].labels[r : r + 1]]) for run, each in values.items() for r in range(len(each))]
+    limits = _outer([figure.limits for figure in passages.values()])
+    return replace(first, values=np.concatenate(list(values.values())), labels=tuple(labels), limits=limits)
+
+
 def _said(texts: Mapping[str, str]) -> str:
     """What all runs say, once, and then what each says beside it."""
     parts = {run: [part for part in text.split("; ") if part] for run, text in texts.items()}
@@ -191,9 +198,14 @@ def _spanning(axes: Sequence[Axis]) -> Axis | None:
     """The first of the axes, with the limits of all."""
     if not axes:
         return None
-    low = [axis.limits[0] for axis in axes if axis.limits[0] is not None]
-    high = [axis.limits[1] for axis in axes if axis.limits[1] is not None]
-    return replace(axes[0], limits=(min(low, default=None), max(high, default=None)))
+    return replace(axes[0], limits=_outer([axis.limits for axis in axes]))
+
+
+def _outer(limits: Sequence[tuple[float | None, float | None]]) -> tuple[float | None, float | None]:
+    """The outermost of the limits that are known."""
+    low = [each[0] for each in limits if each[0] is not None]
+    high = [each[1] for each in limits if each[1] is not None]
+    return min(low, default=None), max(high, default=None)
 
 
 def _references(references: Mapping[str, Sequence[Reference]]) -> tuple[Reference, ...]:
@@ -203,7 +215,9 @@ def _references(references: Mapping[str, Sequence[Reference]]) -> tuple[Referenc
         for reference in dict.fromkeys(each):
             found.setdefault(reference, []).append(run)
     return tuple(
-        reference if len(runs) == len(references) else replace(reference, label=f"{', '.join(runs)} · {reference.label}")
+        reference
+        if len(runs) == len(references)
+        else replace(reference, label=f"{', '.join(runs)} · {reference.label}", runs=tuple(runs))
         for reference, runs in found.items()
     )
 
@@ -214,42 +228,3 @@ def _new_name(text: str, names: set[str]) -> str:
     name = next(name for name in (word, *(f"{word}-{k}" for k in range(2, len(names) + 3))) if name not in names)
     names.add(name)
     return name
-
-
-def _ends(figures: Sequence[Figure], until: int | None) -> Iterator[tuple[tuple[str, str, str, str], _End]]:
-    """For each (quantity, series, estimator or else figure, unit of the place) the newest value."""
-    view = View(until=until)
-    for figure in figures:
-        if isinstance(figure, Plane):
-            for t in figure.trajectories:
-                shown = shown_points(t, view)
-                for axis, values, members in ((figure.x, t.x, t.members_x), (figure.y, t.y, t.members_y)):
-                    for k in shown[-1:].tolist():
-                        spread = None if members is None else _tenths(members[k])
-                        source = t.estimator or _FIGURE + figure.name
-                        yield (axis.label, t.label, source, "epoch"), _end(float(values[k]), spread, float(t.epoch[k]))
-        elif isinstance(figure, Curves):
-            for line in figure.lines:
-                if line.unnamed:
-                    continue
-                source = line.estimator or _FIGURE + figure.name
-                y = line.y[: shown_length(line, view)]
-                for k in np.flatnonzero(np.isfinite(y) & np.isfinite(line.x[: len(y)]))[-1:].tolist():
-                    spread = None if line.lower is None or line.upper is None else np.array([line.lower[k], line.upper[k]])
-                    yield (figure.y.label, line.label, source, figure.x.label), _end(float(y[k]), spread, float(line.x[k]))
-
-
-def _tenths(values: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore", over="ignore"):
-        return np.percentile(values, (10, 90)) if values.size else np.full(2, np.nan)
-
-
-def _end(value: float, spread: np.ndarray | None, place: float) -> _End:
-    text = number(value)
-    if spread is not None and np.isfinite(spread).all():
-        text += f" ({number(float(spread[0]), 3)}–{number(float(spread[1]), 3)})"
-    return value, text, number(place, 6)
-
-
-def _apart(end: _End | None, first: _End | None) -> str:
-    return f"{end[0] - first[0]:+.3g}" if end and first else "–"

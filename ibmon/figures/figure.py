@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Scale = Literal["linear", "log"]
 Colour = Literal["series", "epoch", "position", "run"]
+Layout = Literal["overlay", "panels"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,8 @@ class Reference:
     axis: Literal["x", "y"]
     value: float
     label: str = ""
+    runs: tuple[str, ...] = ()
+    """The runs that have it, where several are compared and not all do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +146,7 @@ class Heatmap(Figure):
 
     ``steps`` ``(columns,)`` are the steps of training that the columns stand for, where they do, in rising order: a view that
     ends earlier leaves later columns empty. ``centre`` is the value in the middle of a diverging colour map (0 for correlations).
+    ``row_runs`` names the run of each row, where several are compared; NaN columns are those that another run has.
     """
 
     values: np.ndarray
@@ -154,11 +158,15 @@ class Heatmap(Figure):
     limits: tuple[float | None, float | None] = (None, None)
     steps: np.ndarray | None = None
     centre: float | None = None
+    row_runs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Histogram(Figure):
-    """Counts ``(groups, bins)`` between ``edges`` ``(bins + 1,)``, stacked by group."""
+    """Counts ``(groups, bins)`` between ``edges`` ``(bins + 1,)``, stacked by group.
+
+    ``group_runs`` names the run of each group, where several are compared.
+    """
 
     edges: np.ndarray
     counts: np.ndarray
@@ -166,6 +174,7 @@ class Histogram(Figure):
     x: Axis = field(default_factory=Axis)
     y: Axis = field(default_factory=lambda: Axis(label="count"))
     references: tuple[Reference, ...] = ()
+    group_runs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +201,23 @@ class Image(Figure):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Passage(Figure):
+    """Words of running text, each on the colour of its value, such as the saliency of the words of a review.
+
+    ``values`` are ``(words,)``, or ``(rows, words)`` for the same words several times, one passage under the other; NaN has no
+    colour. ``labels`` say what the rows are ("untrained", "epoch 4"), ``value_label`` what the values are. One range of colours
+    serves all rows: ``limits`` and ``centre`` as in a ``Heatmap``.
+    """
+
+    words: tuple[str, ...]
+    values: np.ndarray
+    labels: tuple[str, ...] = ()
+    value_label: str = ""
+    limits: tuple[float | None, float | None] = (None, None)
+    centre: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """How a user looks at a figure: what a key of the terminal or an option of the export changes.
 
@@ -199,7 +225,9 @@ class View:
     the figure (``meaning``).
     ``until`` hides everything after this step. ``x_scale``/``y_scale`` override the axes' scales; ``x_limits``/``y_limits`` zoom.
     ``cursor`` is (series, point) of the point being inspected. ``only`` keeps series whose label contains one of these
-    words. ``smooth`` is the number of neighbouring points a curve is averaged over (1: none).
+    words. ``smooth`` is the number of neighbouring points a curve is averaged over (1: none). ``layout`` says whether compared
+    runs lie over each other or in panels of their own, None leaves it to the figure (``panels.apart``); ``alone`` is the one run
+    that is shown, in the limits and colours of all.
     """
 
     colour: Colour | None = None
@@ -211,3 +239,5 @@ class View:
     cursor: tuple[int, int] | None = None
     only: tuple[str, ...] = ()
     smooth: int = 1
+    layout: Layout | None = None
+    alone: str = ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import textwrap
 import threading
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Drawing
 from matplotlib.font_manager import fontManager
 
-from .figure import Curves, Figure, Heatmap, Histogram, Image, Plane, Table, View
+from .figure import Curves, Figure, Heatmap, Histogram, Image, Passage, Plane, Table, View
 from .image_curves import curve_remarks, draw_curves
 from .image_others import draw_heatmaps, draw_histograms, draw_image, draw_table, montage
 from .image_parts import GREY, Inks, clean, inks, plain
+from .image_passages import draw_passage
 from .image_planes import draw_planes, plane_remarks
+from .panels import apart, panels
 from .table import pictures
 from .view import hues, meanings, runs_of, series_in
 
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matplotlib.axes import Axes
+
+    from .figure import Layout
 
 COLUMN, PAGE = 3.4, 7.0
 """Widths in inches."""
@@ -71,16 +76,17 @@ _STYLE: dict[str, Any] = {
 }
 
 
-def default_view(figure: Figure) -> View:
+def default_view(figure: Figure, layout: Layout | None = None) -> View:
     """How a figure is exported unless a user says otherwise: planes by epoch, as in the literature, or by their positions.
 
-    Comparisons go by series, or by run where there is only one series.
+    Runs that lie over each other go by series, or by run where there is only one series.
     """
-    if len(runs_of(figure)) > 1:
-        return View(colour="series" if len(set(hues(series_in(figure)))) > 1 else "run")
+    view = View(layout=layout)
+    if len(runs_of(figure)) > 1 and not apart(figure, view):
+        return replace(view, colour="series" if len(set(hues(series_in(figure)))) > 1 else "run")
     own = meanings(figure)[0]
     path = isinstance(figure, Plane) and any(len(t.x) > 1 for t in figure.trajectories)
-    return View(colour="epoch" if path and own != "position" else own)
+    return replace(view, colour="epoch" if path and own != "position" else own)
 
 
 def save(
@@ -88,16 +94,19 @@ def save(
     path: Path | str,
     view: View | None = None,
     *,
-    width: float = COLUMN,
+    width: float | None = None,
     dpi: int = DPI,
     colours: str = "default",
 ) -> None:
     """Writes a figure as ``.png``, ``.svg`` or ``.pdf``, by the name of the file, ``width`` inches wide.
 
-    ``colours`` are viridis over epochs and positions and cividis in matrices, or with ``viridis``, ``cividis``, ``magma`` or
-    ``grey`` that map for both.
+    Runs in panels of their own are as wide as a page unless told otherwise, everything else as a column. ``colours`` are viridis
+    over epochs and positions and cividis in matrices, or with ``viridis``, ``cividis``, ``magma`` or ``grey`` that map for both.
     """
-    _write({"": figure}, Path(path), view or default_view(figure), width, dpi, inks(colours))
+    view = view or default_view(figure)
+    shown = panels(figure, view)
+    width = width or (PAGE if len(shown) > 1 else COLUMN)
+    _write(shown, Path(path), view, width, dpi, inks(colours))
 
 
 def save_side_by_side(
@@ -158,6 +167,9 @@ def _draw(figures: Mapping[str, Figure], view: View, width: float, colours: Inks
         drawing.supxlabel("\n".join(lines), fontsize=6, color=GREY, x=0.02, ha="left", linespacing=1.2)
     if isinstance(first, Image):
         draw_image(drawing, first)
+        return drawing
+    if isinstance(first, Passage):
+        draw_passage(drawing, first, colours.areas, below=7.2 * len(lines) + 2)
         return drawing
     shared = count > 1 and not isinstance(first, Heatmap)
     grid = drawing.subplots(down, across, sharex=shared, sharey=shared, squeeze=False).ravel().tolist()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SMALL = 8
 """Matrices with at most so many rows and columns have their values in the cells."""
-_DIVERGING = ("#0B4A99", "#3F7FCC", "#9FC4F0", "#F7F7F2", "#F0B070", "#D07A2A", "#8F3D00")
+DIVERGING = ("#0B4A99", "#3F7FCC", "#9FC4F0", "#F7F7F2", "#F0B070", "#D07A2A", "#8F3D00")
 """Blue below and orange above the centre, as in the terminal."""
 _GROUND = "#BFD0DE"
 """Between the parts of a picture: neither black nor white nor a grey."""
@@ -42,7 +42,7 @@ def draw_heatmaps(drawing: Drawing, panels: Sequence[tuple[Axes, Heatmap]], view
     figures = [figure for _, figure in panels]
     scale = _scale(figures)
     if any(figure.centre is not None for figure in figures):
-        ramp = LinearSegmentedColormap.from_list("diverging", _DIVERGING)
+        ramp = LinearSegmentedColormap.from_list("diverging", DIVERGING)
     for k, (axes, figure) in enumerate(panels):
         values = np.atleast_2d(drawable(figure.values, "linear")).copy()
         axes.set_xlabel(plain(figure.x.label))

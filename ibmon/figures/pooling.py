@@ -1,4 +1,4 @@
-"""The same series, matrix or histogram of several runs as one. Values are taken where all runs have them, never interpolated."""
+"""The same series, matrix, histogram or passage of several runs as one; only values that all runs have, never interpolated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from .figure import Heatmap, Histogram, Line, Trajectory
+from .figure import Heatmap, Histogram, Line, Passage, Trajectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -171,3 +171,12 @@ def total(figures: Sequence[Histogram]) -> Histogram | None:
     if any(np.shape(f.counts) != np.shape(first.counts) or f.labels != first.labels for f in figures):
         return None
     return replace(first, counts=np.sum([f.counts for f in figures], axis=0))
+
+
+def mean_passage(figures: Sequence[Passage]) -> Passage | None:
+    """The mean of passages of the same words with the same rows."""
+    first = figures[0]
+    if any(np.shape(f.values) != np.shape(first.values) or (f.words, f.labels) != (first.words, first.labels) for f in figures):
+        return None
+    with np.errstate(invalid="ignore", over="ignore"):
+        return replace(first, values=np.mean([f.values for f in figures], axis=0))

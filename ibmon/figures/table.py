@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .figure import Curves, Figure, Heatmap, Histogram, Image, Plane, Table, View
+from .figure import Curves, Figure, Heatmap, Histogram, Image, Passage, Plane, Table, View
+from .panels import columns_of
+from .passages import most_telling, row_names, values_of, words_of
 from .view import chosen, number, positions_of, runs_of, series_in, shown_columns, shown_length, shown_points
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ Row = tuple[str, ...]
 
 
 def table(figure: Figure, view: View | None = None) -> Table:
-    """A figure in words and numbers: the newest value of each series, or all of a matrix."""
+    """A figure in words and numbers: the newest value of each series, all of a matrix, or words with the largest first."""
     view = view or View()
     if isinstance(figure, Table):
         return figure
@@ -35,6 +37,8 @@ def table(figure: Figure, view: View | None = None) -> Table:
         names, rows = _bins(figure)
     elif isinstance(figure, Image):
         names, rows = _pictures(figure)
+    elif isinstance(figure, Passage):
+        names, rows = _words(figure)
     return Table(
         name=figure.name,
         title=figure.title,
@@ -108,8 +112,11 @@ def _matrix(figure: Heatmap, view: View) -> tuple[Row, list[Row]]:
     corner = " × ".join(label for label in (figure.y.label, figure.x.label) if label) or figure.value_label
     steps = () if figure.steps is None else tuple(number(float(step), 6) for step in figure.steps)
     names = [_name(figure.column_labels or steps, k) for k in range(values.shape[1])]
-    rows = [(_name(figure.row_labels, r), *(number(v, 3) for v in row)) for r, row in enumerate(values.tolist())]
-    return (corner, *names), rows
+    rows = [
+        (*figure.row_runs[r : r + 1], _name(figure.row_labels, r), *(number(v, 3) for v in row))
+        for r, row in enumerate(values.tolist())
+    ]
+    return (*(("run",) if figure.row_runs else ()), corner, *names), rows
 
 
 def _bins(figure: Histogram) -> tuple[Row, list[Row]]:
@@ -151,6 +158,17 @@ def _bands(captions: Sequence[tuple[int, str]]) -> list[tuple[str, slice]]:
     ]
 
 
+def _words(figure: Passage) -> tuple[Row, list[Row]]:
+    """Every word and where it stands, with its values."""
+    values = values_of(figure)
+    if not np.isfinite(values).any():
+        return (), []
+    words = words_of(figure)
+    names = row_names(figure) or [figure.value_label or "value"]
+    rows = [(words[k], str(k + 1), *(number(v, 3) for v in values[:, k].tolist())) for k in most_telling(figure).tolist()]
+    return ("word", "position", *names), rows
+
+
 def pictures(figure: Image) -> np.ndarray:
     """The values of an image as ``(pictures, rows, columns)``."""
     values = np.asarray(figure.values, np.float64)
@@ -180,6 +198,8 @@ def _records(figure: Figure) -> Iterator[tuple[str | float, ...]]:
         return _bin_records(figure)
     if isinstance(figure, Image):
         return _image_records(figure)
+    if isinstance(figure, Passage):
+        return _word_records(figure)
     if isinstance(figure, Table):
         return iter((figure.columns, *figure.rows))
     return iter(())
@@ -227,11 +247,15 @@ def _names(details: Iterable[Mapping[str, np.ndarray]]) -> list[str]:
 
 def _matrix_records(figure: Heatmap) -> Iterator[tuple[str | float, ...]]:
     steps: list[float] = [] if figure.steps is None else np.asarray(figure.steps, np.float64).tolist()
-    yield ("row", "column", *(("step",) if steps else ()), "value", "quantity", "quantity_row", "quantity_column")
+    about = ("run",) if figure.row_runs else ()
+    yield (*about, "row", "column", *(("step",) if steps else ()), "value", "quantity", "quantity_row", "quantity_column")
     names = figure.value_label, figure.y.label, figure.x.label
-    for r, row in enumerate(np.atleast_2d(np.asarray(figure.values, np.float64)).tolist()):
-        for c, value in enumerate(row):
-            yield (_name(figure.row_labels, r), _name(figure.column_labels, c), *steps[c : c + 1], value, *names)
+    values = np.atleast_2d(np.asarray(figure.values, np.float64))
+    for r, row in enumerate(values.tolist()):
+        columns = columns_of(figure, figure.row_runs[r]).tolist() if figure.row_runs else range(len(row))
+        for c in columns:
+            where = (*figure.row_runs[r : r + 1], _name(figure.row_labels, r), _name(figure.column_labels, c))
+            yield (*where, *steps[c : c + 1], row[c], *names)
 
 
 def _bin_records(figure: Histogram) -> Iterator[tuple[str | float, ...]]:
@@ -248,6 +272,14 @@ def _image_records(figure: Image) -> Iterator[tuple[str | float, ...]]:
         for r, row in enumerate(picture):
             for c, value in enumerate(row):
                 yield (_name(figure.labels, k), r, c, value)
+
+
+def _word_records(figure: Passage) -> Iterator[tuple[str | float, ...]]:
+    yield ("word", "position", "row", "value", "quantity")
+    words = words_of(figure)
+    for r, row in enumerate(values_of(figure).tolist()):
+        for k, value in enumerate(row):
+            yield (words[k], k + 1, _name(figure.labels, r), value, figure.value_label)
 
 
 def _exact(value: float) -> str:

@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotext
 
-from .figure import Axis, Curves, Figure, Heatmap, Histogram, Plane, Reference, Scale, Table, View
+from .figure import Axis, Curves, Figure, Heatmap, Histogram, Passage, Plane, Reference, Scale, Table, View
+from .panels import apart, panels, shown_runs
+from .passages import words_of
 from .table import table
 from .text_heatmap import heatmap_lines
+from .text_passage import passage_lines
 from .ticks import ticks
 from .view import (
     RUN_MARKS,
@@ -49,6 +52,8 @@ _LOCK = threading.Lock()
 _MOST_POINTS = 4000
 _MARKED = 6
 """Points of a series that have the mark of its run."""
+_LEAST_PANEL = 10
+"""Rows of a run in a panel of its own; with less room runs lie over each other, or all are one table."""
 _MOST_HEADS = 12
 """Series up to which each has its mark where a ramp of colours tells them apart."""
 _Span = tuple[float, float]
@@ -57,9 +62,11 @@ _Span = tuple[float, float]
 def render(figure: Figure, columns: int, rows: int, colour: bool, view: View | None = None) -> str:
     """A figure of at most ``columns`` × ``rows`` characters with its title and note, without a final newline.
 
-    Planes, curves, heatmaps and histograms are charts; everything else, and what has too little room, is a table.
+    Planes, curves, heatmaps, histograms and passages are charts; everything else, and what has too little room, is a table.
     """
     view = view or View()
+    if apart(figure, view) and columns >= 30 and (rows - 2) // len(shown_runs(figure, view)) >= _LEAST_PANEL:
+        return _panels(figure, columns, rows, colour, view)
     if isinstance(figure, Plane | Curves):
         x, y = (replace(a, scale=s or a.scale) for a, s in ((figure.x, view.x_scale), (figure.y, view.y_scale)))
         figure = replace(figure, x=x, y=y)
@@ -77,8 +84,20 @@ def render(figure: Figure, columns: int, rows: int, colour: bool, view: View | N
     return "\n".join([*above, body, *below])
 
 
+def _panels(figure: Figure, columns: int, rows: int, colour: bool, view: View) -> str:
+    """The runs of a comparison below each other, each headed by its name, with the same limits and colours."""
+    shown, every = panels(figure, view), runs_of(figure)
+    above = [_clean(figure.title)[:columns]] if figure.title else []
+    below = [_clean(figure.note)[:columns]] if figure.note else []
+    room = (rows - len(above) - len(below)) // len(shown)
+    headed = [replace(part, title=f"{RUN_MARKS[every.index(run)]} {run}", note="") for run, part in shown.items()]
+    return "\n".join([*above, *(render(part, columns, room, colour, view) for part in headed), *below])
+
+
 def _chart(figure: Figure, columns: int, rows: int, colour: bool, view: View) -> str | None:
     if isinstance(figure, Heatmap):
+        if len(runs_of(figure)) > 1:
+            return None  # a table says whose each row is
         if not colour and np.atleast_2d(figure.values).shape[1] * 6 < columns:
             return None  # its numbers say more than shades
         cleaned = replace(
@@ -90,6 +109,10 @@ def _chart(figure: Figure, columns: int, rows: int, colour: bool, view: View) ->
             column_labels=tuple(map(_clean, figure.column_labels)),
         )
         return "\n".join(heatmap_lines(cleaned, view, columns, rows, colour)) or None
+    if isinstance(figure, Passage):
+        words, labels = tuple(map(_clean, words_of(figure))), tuple(map(_clean, figure.labels))
+        spelt = replace(figure, words=words, labels=labels, value_label=_clean(figure.value_label))
+        return "\n".join(passage_lines(spelt, columns, rows, colour)) or None
     with _LOCK:
         plotext.figure.clear()
         try:
@@ -134,10 +157,11 @@ def _ruler(axis: Axis, name: str, values: Sequence[np.ndarray], marks: Sequence[
         return None
     low, high = float(every.min()), float(every.max())
     known = [float(_laid(np.array(v), axis.scale)) for v in axis.limits if v is not None]
+    low, high = min([low, *filter(math.isfinite, known)]), max([high, *filter(math.isfinite, known)])
     near = [float(_laid(np.array(r.value), axis.scale)) for r in marks if r.axis == name]
     reach = high - low
-    for value in [*known, *(v for v in near if low - reach <= v <= high + reach)]:
-        if math.isfinite(value):
+    for value in near:
+        if low - reach <= value <= high + reach:
             low, high = min(low, value), max(high, value)
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         apart = max(abs(low), abs(high)) * 0.1 or 0.5
@@ -244,7 +268,7 @@ def _colours(figure: Plane | Curves, view: View) -> list[int]:
     series, means = series_in(figure), meaning(figure, view)
     if means == "position":
         places = positions_of(figure)
-        low, high = float(np.nanmin(places)), float(np.nanmax(places))
+        low, high = _position_ends(figure)
         part = np.nan_to_num((places - low) / ((high - low) or 1.0)) * (len(_RAMP) - 1)
         return [_RAMP[round(p)] if math.isfinite(at) else _GREY for p, at in zip(part.tolist(), places.tolist(), strict=True)]
     runs = runs_of(figure)
@@ -277,7 +301,7 @@ def _legend(figure: Figure, view: View, columns: int, most: int, colour: bool) -
     for i in _named(figure, view):
         if colour and means == "position" and series[i].position is not None:
             continue
-        name = f"{series[i].run} · {series[i].label}" if series[i].run else series[i].label
+        name = f"{series[i].run} · {series[i].label}" if runs[i] else series[i].label
         mark = runs[i] + marks[i]
         parts.append((name if name.endswith(mark) else f"{mark} {name}", colours[i] if means != "epoch" else _GREY))
     lines: list[str] = []
@@ -296,11 +320,18 @@ def _legend(figure: Figure, view: View, columns: int, most: int, colour: bool) -
     return lines
 
 
+def _position_ends(figure: Plane | Curves) -> tuple[float, float]:
+    """The positions that the first and the last colour of the ramp mean: those of all series, or what their axis knows."""
+    places = positions_of(figure)
+    known = [v for v in figure.positions.limits if v is not None] if figure.positions is not None else []
+    return min([float(np.nanmin(places)), *known]), max([float(np.nanmax(places)), *known])
+
+
 def _ramp_ends(figure: Plane | Curves, view: View) -> tuple[str, str] | None:
     """What the first and the last colour of the ramp mean."""
     if meaning(figure, view) == "position" and figure.positions is not None:
-        places = positions_of(figure)
-        return f"{figure.positions.label} {number(float(np.nanmin(places)))}", number(float(np.nanmax(places)))
+        low, high = _position_ends(figure)
+        return f"{figure.positions.label} {number(low)}", number(high)
     if meaning(figure, view) == "epoch" and isinstance(figure, Plane):
         shown = [t.epoch[shown_points(t, view)] for t in figure.trajectories]
         low, high = positive_range(np.concatenate([np.zeros(0), *shown]))

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from .figure import Heatmap, View
 
-_RAMP = (54, 60, 61, 67, 31, 37, 36, 35, 71, 112, 148, 226)
-_DIVERGING = (25, 32, 74, 117, 153, 255, 223, 215, 208, 166, 130)
+RAMP = (54, 60, 61, 67, 31, 37, 36, 35, 71, 112, 148, 226)
+DIVERGING = (25, 32, 74, 117, 153, 255, 223, 215, 208, 166, 130)
 _SHADES = "·░▒▓█"
 
 
@@ -36,7 +36,7 @@ def heatmap_lines(figure: Heatmap, view: View, columns: int, rows: int, colour: 
     across, down = _some(values.shape[1], columns - left), _some(len(values), rows - 2)
     wide = min((columns - left) // len(across), 10)
     tall = max(1, min((rows - 2) // len(down), wide // 2))
-    ramp = _DIVERGING if figure.centre is not None else _RAMP
+    ramp = DIVERGING if figure.centre is not None else RAMP
     inks = [(f"\x1b[38;5;{ink}m", "█") for ink in ramp] if colour else [("", shade) for shade in _SHADES]
     part = (values / 2 - span[0] / 2) / (span[1] / 2 - span[0] / 2)
     level = np.where(np.isfinite(part), np.clip(np.nan_to_num(part) * len(inks), 0, len(inks) - 1).astype(int), -1)

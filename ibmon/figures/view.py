@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .figure import Curves, Plane
+from .figure import Curves, Heatmap, Histogram, Plane
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
 
-    from .figure import Colour, Figure, Heatmap, Line, Trajectory, View
+    from .figure import Colour, Figure, Line, Trajectory, View
 
 LINKS = 9
 """Epochs whose points a plane links through the layers."""
@@ -75,7 +75,10 @@ def hues(series: Sequence[Line | Trajectory]) -> list[int]:
 
 def runs_of(figure: Figure) -> list[str]:
     """The runs that a figure compares, in the order of their appearance; empty where it shows one."""
-    return list(dict.fromkeys(one.run for one in series_in(figure) if one.run))
+    named = [one.run for one in series_in(figure)]
+    if isinstance(figure, Heatmap | Histogram):
+        named = figure.row_runs if isinstance(figure, Heatmap) else figure.group_runs
+    return list(dict.fromkeys(run for run in named if run))
 
 
 def positions_of(figure: Figure) -> np.ndarray:

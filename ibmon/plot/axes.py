@@ -26,10 +26,27 @@ SMALLEST = (20, 6)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chart:
-    """A drawn figure and the frame to hold for the next drawing of it."""
+    """A drawn figure and the frame to hold for the next drawing of it.
+
+    ``places`` ``(points, 2)`` are column and line of every point of a series, seen or not, in charts that run on in lines.
+    """
 
     grid: CellGrid
     frame: Frame
+    places: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """The panel of one run of a comparison: limits and colours are those of all runs.
+
+    ``bar`` is how many columns of this panel the bar of colours takes; of panels without room for a bar one ``explains`` in its
+    header what colours mean.
+    """
+
+    run: str
+    bar: int = 0
+    explains: bool = False
 
 
 @dataclass(frozen=True, slots=True)

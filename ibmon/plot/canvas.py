@@ -223,6 +223,11 @@ class Canvas:
         self.fg[drawn] = fg[drawn]
         self.bold[drawn] = False
 
+    def put(self, grid: CellGrid, left: int, top: int) -> None:
+        """Puts a drawn rectangle of cells over what is there; it must lie within the canvas."""
+        at = slice(top, top + grid.ch.shape[0]), slice(left, left + grid.ch.shape[1])
+        self.ch[at], self.fg[at], self.bg[at], self.bold[at] = grid.ch, grid.fg, grid.bg, grid.bold
+
     def dots(self, box: Box | None = None) -> Dots:
         """A new layer of this size, to be stamped later."""
         return Dots(self.columns, self.rows, box or self.box)

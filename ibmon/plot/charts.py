@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ibmon.figures.figure import Curves, Figure, Heatmap, Histogram, Image, Plane, Table, View
+from ibmon.figures.figure import Curves, Figure, Heatmap, Histogram, Image, Passage, Plane, Table, View
+from ibmon.figures.panels import apart
 
 from .axes import SMALLEST, Chart, message, title_only
 from .curves import draw_curves
@@ -12,6 +13,8 @@ from .heatmap import draw_heatmap
 from .histogram import draw_histogram
 from .images import draw_image
 from .palette import Palette
+from .panels import draw_panels
+from .passages import draw_passage
 from .plane import draw_plane
 from .tables import draw_table
 
@@ -36,6 +39,8 @@ def draw(
     columns, rows = max(columns, 0), max(rows, 0)
     if columns < SMALLEST[0] or rows < SMALLEST[1]:
         return title_only(figure.title, columns, rows, palette)
+    if apart(figure, view):
+        return draw_panels(figure, columns, rows, view, palette, hold)
     if isinstance(figure, Plane):
         return draw_plane(figure, columns, rows, view, palette, hold)
     if isinstance(figure, Curves):
@@ -48,4 +53,6 @@ def draw(
         return draw_table(figure, columns, rows, view, palette, hold)
     if isinstance(figure, Image):
         return draw_image(figure, columns, rows, view, palette, hold)
+    if isinstance(figure, Passage):
+        return draw_passage(figure, columns, rows, view, palette, hold)
     return message(figure.title, columns, rows, palette)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ibmon.figures.panels import references_of
 from ibmon.figures.view import chosen, meaning, positions_of, shown_length, smoothed
 
-from .axes import EMPTY, Chart, Header, Limits, draw_axes, draw_cursor, draw_references, fit_axes, layout, message, spread
+from .axes import EMPTY, Chart, Header, Limits, Panel, draw_axes, draw_cursor, draw_references, fit_axes, layout, message, spread
 from .canvas import Canvas, shorten
 from .colourbar import Ramp, add_to_header, bar_width, draw_bar, position_ramp
 from .marks import add_runs, hues_by, named, run_mark, run_numbers
@@ -61,18 +62,42 @@ def thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nd
     return np.repeat(column[starts], 4), four, np.repeat(starts, 4)
 
 
-def draw_curves(figure: Curves, columns: int, rows: int, view: View, palette: Palette, hold: Frame | None = None) -> Chart:
-    """Braille lines with bands, references, and the names of the lines at their ends."""
+@dataclass(frozen=True, slots=True)
+class WholeCurves:
+    """The curves of all runs, what their colours stand for where they stand for values, and limits for all of them."""
+
+    curves: list[_Curve]
+    ramp: Ramp | None
+    limits: Limits
+
+
+def draw_curves(
+    figure: Curves,
+    columns: int,
+    rows: int,
+    view: View,
+    palette: Palette,
+    hold: Frame | None = None,
+    panel: Panel | None = None,
+    whole: WholeCurves | None = None,
+) -> Chart:
+    """Braille lines with bands, references, and the names of the lines at their ends.
+
+    Of a ``panel`` those of its run; ``whole`` is what it shares with the others.
+    """
     means = meaning(figure, view)
-    ramp = position_ramp(figure) if means == "position" else None
-    curves = _curves(figure, view, ramp, palette)
-    limits = _limits(figure, curves, view, hold)
+    whole = whole or whole_curves(figure, view, palette, hold)
+    curves, ramp = whole.curves, whole.ramp
+    longest = max((len(c.line.label) for c in curves if not c.line.unnamed), default=0)
+    if panel is not None:
+        curves = [replace(curve, run=-1) for curve in curves if curve.line.run == panel.run]
     drawable = [c.usable[: c.shown] for c in curves]
-    bar = bar_width(ramp, columns, rows, palette)
-    labels = [] if bar else _end_labels(figure, curves, rows - 3, palette)
+    bar = bar_width(ramp, columns, rows, palette) if panel is None else panel.bar
+    labels = [] if bar or (panel is not None and ramp is not None) else _end_labels(figure, curves, rows - 3, palette)
     direct = columns >= 40 and 0 < len(labels) <= rows - 3
-    widest = min(max((len(text) for _, text in labels), default=0), 16, columns // 4)
-    frame = layout(columns, rows, limits, palette, margin=bar or (widest + 2 if direct else 1))
+    # In panels the plot areas are the same, whichever names one of them has.
+    widest = min(max((len(text) for _, text in labels), default=0) if panel is None else longest, 16, columns // 4)
+    frame = layout(columns, rows, whole.limits, palette, margin=bar or (widest + 2 if direct else 1))
     if not any(ok.any() for ok in drawable):
         return message(EMPTY, columns, rows, palette, frame)
 
@@ -85,20 +110,28 @@ def draw_curves(figure: Curves, columns: int, rows: int, view: View, palette: Pa
     lost = sum(int((~ok & np.isfinite(c.x[: c.shown])).sum()) for c, ok in zip(curves, drawable, strict=True))
     if lost:
         header.add((f"{lost} not drawn", palette.role("warn")))
-    add_runs(header, figure, means, palette)
+    if panel is None:
+        add_runs(header, figure, means, palette)
     if ramp is not None and bar:
         header.corner = ramp.label, palette.role("text")
         draw_bar(canvas, frame.box, ramp.labels(), palette.ramp(), palette)
-    elif ramp is not None:
+    elif ramp is not None and (panel is None or panel.explains):
         add_to_header(header, ramp, palette)
     elif not direct:
         _name_series(header, curves, palette)
-    draw_references(canvas, frame, figure.references, palette)
+    draw_references(canvas, frame, figure.references if panel is None else references_of(figure, panel.run), palette)
     draw_axes(canvas, frame, figure.x, figure.y, palette, header)
     if direct:
         _set_end_labels(canvas, frame, labels, widest)
     _cursor(canvas, frame, curves, view, palette)
     return Chart(canvas.grid(), frame)
+
+
+def whole_curves(figure: Curves, view: View, palette: Palette, hold: Frame | None = None) -> WholeCurves:
+    """What all panels of curves share."""
+    ramp = position_ramp(figure) if meaning(figure, view) == "position" else None
+    curves = _curves(figure, view, ramp, palette)
+    return WholeCurves(curves, ramp, _limits(figure, curves, view, hold))
 
 
 def _curves(figure: Curves, view: View, ramp: Ramp | None, palette: Palette) -> list[_Curve]:

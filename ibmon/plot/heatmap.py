@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ibmon.figures.spans import scaled, value_range
 from ibmon.figures.view import number, short_labels, shown_columns
 
-from .areas import paint, scaled, shrunk, value_range
+from .areas import paint, shrunk
 from .axes import EMPTY, Chart, Header, message
 from .canvas import Box, Canvas, shorten
 from .colourbar import draw_bar
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 
     from ibmon.figures.figure import Heatmap, View
 
+    from .axes import Panel
     from .palette import Palette
 
+LEAST_WITH_BAR = 30
+"""Columns below which a matrix has no colour bar."""
 MOST_WRITTEN = 20
 """Rows and columns up to which values are written into the cells."""
 
@@ -50,20 +54,33 @@ class _Grid:
         return self.box.left + (k + 0.5) * self.drawn_columns * self.wide / self.columns
 
 
-def draw_heatmap(figure: Heatmap, columns: int, rows: int, view: View, palette: Palette, hold: Frame | None = None) -> Chart:
+def heatmap_bar(figure: Heatmap, columns: int) -> int:
+    """Columns that the colour bar of a matrix takes; 0 where there is no room for one."""
+    span = _span(figure)
+    if span is None or columns < LEAST_WITH_BAR:
+        return 0
+    return max(len(label) for _, label in _bar_labels(span, _centre(figure))) + 4
+
+
+def draw_heatmap(
+    figure: Heatmap,
+    columns: int,
+    rows: int,
+    view: View,
+    palette: Palette,
+    hold: Frame | None = None,
+    panel: Panel | None = None,
+) -> Chart:
     """A matrix with its labels and a colour bar, each value a whole number of cells wide and high."""
     values = forward(np.atleast_2d(figure.values), "linear")
-    centre = figure.centre if figure.centre is not None and math.isfinite(figure.centre) else None
-    span = value_range(values, figure.limits, centre)
+    centre, span = _centre(figure), _span(figure)
     if span is None or values.ndim != 2:
         return message(EMPTY, columns, rows, palette)
     shown = shown_columns(figure, view)
     canvas = Canvas(columns, rows, ascii_only=palette.ascii)
     text = palette.role("text")
 
-    middle = sum(span) / 2 if centre is None else centre
-    labels = [(1.0, number(span[1], 3)), (0.5, number(middle, 3)), (0.0, number(span[0], 3))]
-    bar = max(len(label) for _, label in labels) + 4 if columns >= 30 else 0
+    bar = heatmap_bar(figure, columns) if panel is None else panel.bar
     names = [shorten(label, min(14, columns // 4)) for label in figure.row_labels] or [str(i) for i in range(values.shape[0])]
     left = max(len(name) for name in names) + 1
     room = Box(left, 1, max(1, columns - left - bar), max(1, rows - 2))
@@ -86,9 +103,10 @@ def draw_heatmap(figure: Heatmap, columns: int, rows: int, view: View, palette: 
     _label_rows(canvas, grid, names, None if cursor is None else cursor[0], palette)
     _label_columns(canvas, grid, figure.column_labels, None if cursor is None else cursor[1], palette)
     if bar:
-        draw_bar(canvas, grid.box, labels, ramp, palette, centred=centre is not None)
+        draw_bar(canvas, grid.box, _bar_labels(span, centre), ramp, palette, centred=centre is not None)
 
-    header = Header(corner=(shorten(figure.value_label, columns // 2), text))
+    explains = panel is None or bar > 0 or panel.explains
+    header = Header(corner=(shorten(figure.value_label, columns // 2), text) if explains else None)
     if small.shape != values.shape:
         header.add((f"mean of {_ratio(values, small, 0)}×{_ratio(values, small, 1)}", text))
     label = shorten(" × ".join(name for name in (figure.y.label, figure.x.label) if name), columns)
@@ -96,6 +114,20 @@ def draw_heatmap(figure: Heatmap, columns: int, rows: int, view: View, palette: 
     canvas.text(start, 0, label, text)
     header.draw(canvas, start + len(label) + 2)
     return Chart(canvas.grid(), _frame(grid))
+
+
+def _centre(figure: Heatmap) -> float | None:
+    return figure.centre if figure.centre is not None and math.isfinite(figure.centre) else None
+
+
+def _span(figure: Heatmap) -> tuple[float, float] | None:
+    """What the ends of the colours stand for; None where nothing is measured."""
+    return value_range(forward(np.atleast_2d(figure.values), "linear"), figure.limits, _centre(figure))
+
+
+def _bar_labels(span: tuple[float, float], centre: float | None) -> list[tuple[float, str]]:
+    middle = sum(span) / 2 if centre is None else centre
+    return [(1.0, number(span[1], 3)), (0.5, number(middle, 3)), (0.0, number(span[0], 3))]
 
 
 def _frame(grid: _Grid) -> Frame:

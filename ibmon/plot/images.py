@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ibmon.figures.spans import scaled, value_range
 from ibmon.figures.table import pictures
 
-from .areas import paint, scaled, shrunk, value_range
+from .areas import paint, shrunk
 from .axes import EMPTY, Chart, blank_frame, message
 from .canvas import Box, Canvas, shorten
 from .scales import forward

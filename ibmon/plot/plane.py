@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ibmon.figures.panels import references_of
 from ibmon.figures.view import chosen, linked, log_part, meaning, positions_of, positive_range, shown_points
 
-from .axes import EMPTY, Chart, Header, Limits, draw_axes, draw_cursor, draw_references, fit_axes, layout, message
+from .axes import EMPTY, Chart, Header, Limits, Panel, draw_axes, draw_cursor, draw_references, fit_axes, layout, message
 from .canvas import Canvas, shorten
 from .colourbar import Ramp, add_to_header, bar_width, draw_bar, epoch_ramp, position_ramp
 from .marks import add_runs, hues_by, named, run_mark, run_numbers, set_heads, set_marks, subject_marks
@@ -81,12 +82,40 @@ class _Colouring:
         return palette.series(path.hue) if self.ramp is None else palette.role("strong")
 
 
-def draw_plane(figure: Plane, columns: int, rows: int, view: View, palette: Palette, hold: Frame | None = None) -> Chart:
-    """Trajectories as braille points, the newest on top, with the name of the subject at their heads."""
-    paths = _paths(figure, view)
-    colouring = _colouring(figure, paths, view)
-    bar = bar_width(colouring.ramp, columns, rows, palette)
-    frame = layout(columns, rows, _limits(figure, paths, view, hold), palette, margin=bar or 1)
+@dataclass(frozen=True, slots=True)
+class WholePlane:
+    """The paths of all runs, what their colours mean, and limits for all of them."""
+
+    paths: list[_Path]
+    colouring: _Colouring
+    limits: Limits
+
+    @property
+    def ramp(self) -> Ramp | None:
+        """What the colours stand for where they stand for values."""
+        return self.colouring.ramp
+
+
+def draw_plane(
+    figure: Plane,
+    columns: int,
+    rows: int,
+    view: View,
+    palette: Palette,
+    hold: Frame | None = None,
+    panel: Panel | None = None,
+    whole: WholePlane | None = None,
+) -> Chart:
+    """Trajectories as braille points, the newest on top, with the name of the subject at their heads.
+
+    Of a ``panel`` those of its run; ``whole`` is what it shares with the others.
+    """
+    whole = whole or whole_plane(figure, view, hold)
+    paths, colouring = whole.paths, whole.colouring
+    bar = bar_width(colouring.ramp, columns, rows, palette) if panel is None else panel.bar
+    frame = layout(columns, rows, whole.limits, palette, margin=bar or 1)
+    if panel is not None:
+        paths = [replace(path, run=-1) for path in paths if path.trajectory.run == panel.run]
     if not any(len(p.shown) for p in paths):
         return message(EMPTY, columns, rows, palette, frame)
     canvas = Canvas(columns, rows, ascii_only=palette.ascii)
@@ -97,21 +126,28 @@ def draw_plane(figure: Plane, columns: int, rows: int, view: View, palette: Pale
     _draw_points(canvas, frame, points, colouring, palette)
 
     header = Header()
-    add_runs(header, figure, colouring.meaning, palette)
+    if panel is None:
+        add_runs(header, figure, colouring.meaning, palette)
     if points.hollow.any():
         header.add((f"{'o' if palette.ascii else '∘'} saturated", palette.role("text")))
-    if colouring.ramp is not None and not bar:
-        add_to_header(header, colouring.ramp, palette)
-    elif colouring.ramp is not None:
+    if colouring.ramp is not None and bar:
         header.corner = colouring.ramp.label, palette.role("text")
         draw_bar(canvas, frame.box, colouring.ramp.labels(), palette.ramp(), palette)
+    elif colouring.ramp is not None and (panel is None or panel.explains):
+        add_to_header(header, colouring.ramp, palette)
     if figure.positions is None:
         _name_series(header, paths, colouring, palette)
-    draw_references(canvas, frame, figure.references, palette)
+    draw_references(canvas, frame, figure.references if panel is None else references_of(figure, panel.run), palette)
     draw_axes(canvas, frame, figure.x, figure.y, palette, header)
     _cursor(canvas, frame, paths, view, palette)
     _heads(canvas, frame, figure, paths, colouring, palette)
     return Chart(canvas.grid(), frame)
+
+
+def whole_plane(figure: Plane, view: View, hold: Frame | None = None) -> WholePlane:
+    """What all panels of a plane share."""
+    paths = _paths(figure, view)
+    return WholePlane(paths, _colouring(figure, paths, view), _limits(figure, paths, view, hold))
 
 
 def _paths(figure: Plane, view: View) -> list[_Path]:

@@ -234,6 +234,7 @@ class Board(Screen[None]):
         there: dict[State, bool] = {
             "inspecting": self.charts is not None and self.charts.inspecting,
             "networks": newest is not None and bool(newest.replicas),
+            "comparing": self.charts is not None and self.charts.comparing,
         }
         return frozenset(state for state, holds in there.items() if holds)
 

@@ -11,7 +11,7 @@ import numpy as np
 from textual.strip import Strip
 from textual.widget import Widget
 
-from ibmon.figures.figure import Curves, Figure, Heatmap, Image, Plane, View
+from ibmon.figures.figure import Curves, Figure, Heatmap, Image, Passage, Plane, View
 from ibmon.figures.view import meaning
 from ibmon.plot import CellGrid, draw
 from ibmon.plot.canvas import Canvas, shorten
@@ -45,6 +45,7 @@ class ChartPanel(Widget):
         self.current = False
         self.counter = ""
         self.chart_frame: ChartFrame | None = None
+        self.places: np.ndarray | None = None
         self.grid: CellGrid | None = None
         self._strips: list[Strip | None] = []
         self._until: int | None = None
@@ -64,7 +65,7 @@ class ChartPanel(Widget):
         by_user = (until, only) != (self._until, self._only)
         self.figure, self._until, self._only = figure, until, only
         wait = HEATMAP_SECONDS - (time.monotonic() - self._drawn_at)
-        if isinstance(figure, Heatmap | Image) and not by_user and wait > 0:
+        if isinstance(figure, Heatmap | Image | Passage) and not by_user and wait > 0:
             if self._later is None and self.is_mounted:
                 self._later = self.set_timer(wait, self.redraw)
             return
@@ -104,7 +105,7 @@ class ChartPanel(Widget):
             for row, line in enumerate(textwrap.wrap(text, max(10, columns - 4))[: rows - 2], start=1):
                 canvas.text(2, row, line, self.look.colour("warn"))
             return canvas.grid()
-        self.chart_frame = chart.frame
+        self.chart_frame, self.places = chart.frame, chart.places
         inside = np.s_[1 : rows - 1, 1 : columns - 1]
         for name in ("ch", "fg", "bg", "bold"):
             getattr(canvas, name)[inside] = getattr(chart.grid, name)

@@ -38,6 +38,7 @@ class Charting(Board):
     def action_look(self, how: str) -> None:
         if self.charts is not None:
             self.charts.look_at(how)
+            self.draw_readout()
 
     def action_zoom(self, factor: float) -> None:
         if self.charts is not None:

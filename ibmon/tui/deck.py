@@ -62,6 +62,13 @@ class Deck(Widget):
         """The panel the keys act on."""
         return self.panels.get(self._figures[self._index()].name) if self._figures else None
 
+    @property
+    def comparing(self) -> bool:
+        """Whether the current chart shows several runs."""
+        from ibmon.figures.view import runs_of
+
+        return self.current is not None and len(runs_of(self.current.figure)) > 1
+
     def _index(self) -> int:
         names = [f.name for f in self._figures]
         wanted = self._current.get(self.screen_name)
@@ -145,7 +152,7 @@ class Deck(Widget):
             self.settle()
 
     def look_at(self, how: str) -> None:
-        """Change the view of the current chart: ``colour``, ``x``, ``y`` or ``smooth``."""
+        """Change the view of the current chart: ``colour``, ``x``, ``y``, ``smooth``, ``layout`` or ``layout-back``."""
         panel = self.current
         if panel is None:
             return
@@ -153,6 +160,10 @@ class Deck(Widget):
             panel.view = looking.recoloured(panel.view, panel.figure)
         elif how == "smooth":
             panel.view = looking.smoother(panel.view)
+        elif how in ("layout", "layout-back"):
+            panel.view = looking.relaid(panel.view, panel.figure, 1 if how == "layout" else -1)
+            if self.inspecting:
+                panel.view = looking.pointed(panel.figure, panel.whole_view)
         elif how in ("x", "y"):
             panel.view = looking.rescaled(panel.view, panel.figure, "x" if how == "x" else "y")
         panel.redraw()
@@ -169,7 +180,7 @@ class Deck(Widget):
         if panel is None or panel.chart_frame is None:
             return
         if self.inspecting:
-            panel.view = looking.moved(panel.figure, panel.whole_view, dx, dy)
+            panel.view = looking.moved(panel.figure, panel.whole_view, dx, dy, panel.places)
         elif panel.view.x_limits is not None:
             panel.view = looking.panned(panel.view, panel.chart_frame, dx, dy)
         else:

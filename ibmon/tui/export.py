@@ -52,12 +52,12 @@ def export(
 
 
 def _name(figure: Figure, view: View | None, replica: Coordinate | None) -> str:
-    """The figure's name, that it compares runs, its network and the step up to which it was shown: none replaces another."""
+    """The figure's name, that it compares runs or shows one of them, its network and the last step: none replaces another."""
     from ibmon.figures.view import runs_of
 
     name = _bare(figure.name) or "figure"
     if len(runs_of(figure)) > 1:
-        name += "-compared"
+        name += f"-{_bare(view.alone)}" if view is not None and view.alone in runs_of(figure) else "-compared"
     if replica is not None:
         name += f"-replica-{_bare(str(replica))}"
     return name if view is None or view.until is None else f"{name}-step-{view.until}"

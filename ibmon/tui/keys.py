@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 Group = Literal["screens", "charts", "time", "looking", "run", "runs", "log", "terminal"]
-State = Literal["inspecting", "networks"]
+State = Literal["inspecting", "networks", "comparing"]
 
 SCREENS = ("overview", "plane", "gradients", "timepoints", "gates", "flow", "runs", "log")
 """The screens with a number of their own, from 1; others get 9 and what follows."""
@@ -34,8 +34,8 @@ class Key:
 
     ``show`` is how the keys are written; ``short`` is its word at the bottom, where ``rank`` says what is left out first
     (0: never there). ``where`` names the screens on which it is offered; without, on those with charts. ``writes`` marks what a
-    read-only look does not offer, ``when`` what is offered only in a certain state: while a value is inspected, or where networks
-    can be shown one by one. Where several keys are the same, the first that is offered counts.
+    read-only look does not offer, ``when`` what is offered only in a certain state: while a value is inspected, where networks
+    can be shown one by one, or where the chart compares runs. Where several keys are the same, the first that is offered counts.
     """
 
     id: str
@@ -99,6 +99,9 @@ KEYS: tuple[Key, ...] = (
     Key("page-down", "pagedown,ctrl+f", "page(1)", "pgdn", "a page down", "looking", where=_EVERYWHERE),
     Key("network-next", "r", "network(1)", "r", "of many networks the next alone", "looking", "network", 5, when="networks"),
     Key("network-previous", "R", "network(-1)", "R", "the network before, or all again", "looking", when="networks"),
+    Key("layout", "v", "look('layout')", "v", "compared runs: over each other, in panels, or one alone", "charts", "layout", 5,
+        when="comparing"),
+    Key("layout-back", "V", "look('layout-back')", "V", "the layout before", "charts", when="comparing"),
     Key("step-back", "comma", "step(-1)", ",", "one measured epoch back", "time", "step", 5),
     Key("step-on", "full_stop", "step(1)", ".", "one measured epoch on", "time"),
     Key("leap-back", "less_than_sign", "step(-10)", "<", "ten back", "time"),

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ibmon.figures.figure import Curves, Figure, Heatmap, Histogram, Image, Plane, Table, View
+from ibmon.figures.figure import Curves, Figure, Heatmap, Histogram, Image, Passage, Plane, Table, View
+from ibmon.figures.panels import columns_of, layouts, owners, shown_runs
 from ibmon.figures.table import pictures
-from ibmon.figures.view import chosen, meaning, meanings, shown_columns, shown_length, shown_points
+from ibmon.figures.view import chosen, meaning, meanings, runs_of, shown_columns, shown_length, shown_points
 
 if TYPE_CHECKING:
     from ibmon.figures.figure import Scale
@@ -23,6 +24,18 @@ def recoloured(view: View, figure: Figure) -> View:
     """The next thing that colour can mean in the figure."""
     found = meanings(figure)
     return replace(view, colour=found[(found.index(meaning(figure, view)) + 1) % len(found)])
+
+
+def relaid(view: View, figure: Figure, by: int = 1) -> View:
+    """The next way to see the runs that are compared: as they can be laid out, then each alone, then as the figure has it."""
+    ways = layouts(figure)
+    if not ways:
+        return view
+    runs = runs_of(figure)
+    stops = [*(replace(view, layout=way, alone="") for way in ways), *(replace(view, layout=None, alone=run) for run in runs)]
+    now = replace(view, layout=view.layout or ways[0], alone="") if view.alone not in runs else replace(view, layout=None)
+    at = stops.index(now) if now in stops else 0
+    return stops[(at + by) % len(stops)]
 
 
 def smoother(view: View) -> View:
@@ -95,9 +108,15 @@ def points(figure: Figure, series: int, view: View) -> np.ndarray:
         end = shown_length(line, view)
         return np.flatnonzero(np.isfinite(line.x[:end]) & np.isfinite(line.y[:end]))
     if isinstance(figure, Heatmap):
-        return np.arange(shown_columns(figure, view))
+        shown = shown_columns(figure, view)
+        if not figure.row_runs:
+            return np.arange(shown)
+        own = columns_of(figure, figure.row_runs[series])
+        return own[own < shown]
     if isinstance(figure, Histogram):
         return np.arange(np.atleast_2d(figure.counts).shape[1])
+    if isinstance(figure, Passage):
+        return np.arange(len(figure.words))
     return np.arange(1)
 
 
@@ -115,28 +134,39 @@ def series_of(figure: Figure, view: View) -> list[int]:
         kept = list(range(len(figure.rows)))
     elif isinstance(figure, Image):
         kept = list(range(len(pictures(figure))))
+    elif isinstance(figure, Passage):
+        kept = list(range(len(np.atleast_2d(figure.values))))
     else:
         kept = []
+    if len(runs_of(figure)) > 1:
+        runs, named = shown_runs(figure, view), owners(figure)
+        kept = [i for i in kept if named[i] in runs]
     return [i for i in kept if len(points(figure, i, view))]
 
 
 def pointed(figure: Figure, view: View) -> View:
-    """The view with a cursor that stands on a point: where it stood, else on the newest point of the first series."""
+    """The view with a cursor that stands on a point: where it stood, else on the first word, or the newest of a series."""
     series = series_of(figure, view)
     if not series:
         return replace(view, cursor=None)
-    at = view.cursor if view.cursor is not None and view.cursor[0] in series else (series[0], 10**9)
+    start = 0 if isinstance(figure, Passage) else 10**9
+    at = view.cursor if view.cursor is not None and view.cursor[0] in series else (series[0], start)
     return replace(view, cursor=(at[0], _nearest(points(figure, at[0], view), at[1])))
 
 
-def moved(figure: Figure, view: View, dx: int, dy: int) -> View:
-    """The cursor moved along its series and to others, where it keeps its step."""
+def moved(figure: Figure, view: View, dx: int, dy: int, places: np.ndarray | None = None) -> View:
+    """The cursor moved along its series and to others, where it keeps its step.
+
+    In running text, of which a chart says the ``places`` of the words, up and down go from line to line.
+    """
     view = pointed(figure, view)
     if view.cursor is None:
         return view
     series = series_of(figure, view)
     i, k = view.cursor
-    if dy:
+    if dy and places is not None and len(places) == len(points(figure, i, view)):
+        i, k = _lines_away(places, series, i, k, dy)
+    elif dy:
         j = series[(series.index(i) + dy) % len(series)]
         step = _step(figure, i, k)
         there = points(figure, j, view)
@@ -149,6 +179,14 @@ def moved(figure: Figure, view: View, dx: int, dy: int) -> View:
         at = int(np.searchsorted(here, k))
         k = int(here[max(0, min(at + dx, len(here) - 1))])
     return replace(view, cursor=(i, k))
+
+
+def _lines_away(places: np.ndarray, series: list[int], i: int, k: int, lines: int) -> tuple[int, int]:
+    """The word above or below a word, at the end of one passage in the next; ``places`` as in a ``Chart``."""
+    each = int(places[-1, 1]) + 1
+    at = max(0, min(series.index(i) * each + int(places[k, 1]) + lines, len(series) * each - 1))
+    there = np.flatnonzero(places[:, 1] == at % each)
+    return series[at // each], int(there[np.abs(places[there, 0] - places[k, 0]).argmin()])
 
 
 def _nearest(there: np.ndarray, k: int) -> int:

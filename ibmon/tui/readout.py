@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ibmon.figures.figure import Curves, Figure, Heatmap, Histogram, Image, Plane, Table, View
+from ibmon.figures.figure import Axis, Curves, Figure, Heatmap, Histogram, Image, Passage, Plane, Table, View
+from ibmon.figures.panels import apart, owners, rows_of, shown_runs, twin
+from ibmon.figures.passages import row_names, values_of, words_of
 from ibmon.figures.table import pictures
 from ibmon.figures.view import number
 
@@ -16,7 +18,7 @@ from .looking import series_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ibmon.figures.figure import Axis, Line, Trajectory
+    from ibmon.figures.figure import Line, Trajectory
 
     from .look import Role
 
@@ -29,12 +31,16 @@ def readout(figure: Figure, view: View, epoch: float | None = None) -> list[Word
     if view.cursor is None or view.cursor[0] not in series_of(figure, view):
         return [[("nothing to inspect in this chart", "dim")]]
     i, k = view.cursor
+    others = _of_others(figure, view) if apart(figure, view) else []
     if isinstance(figure, Plane):
-        return _of_plane(figure, i, k)
+        *values, origin = _of_plane(figure, i, k)
+        return [*values, *others, origin]
     if isinstance(figure, Curves):
-        return _of_curves(figure, i, k, epoch)
+        *values, origin = _of_curves(figure, i, k, epoch)
+        return [*values, *others, origin]
     if isinstance(figure, Heatmap):
-        return _of_heatmap(figure, i, k)
+        *values, origin = _of_heatmap(figure, i, k)
+        return [*values, *others, origin]
     if isinstance(figure, Histogram):
         return _of_histogram(figure, i, k)
     if isinstance(figure, Table):
@@ -45,7 +51,36 @@ def readout(figure: Figure, view: View, epoch: float | None = None) -> list[Word
         return [row, [(f"row {i + 1} of {len(figure.rows)}", "dim")], _origin(figure.note, ())]
     if isinstance(figure, Image):
         return _of_image(figure, i)
+    if isinstance(figure, Passage):
+        return _of_passage(figure, i, k)
     return [[("nothing to inspect in this chart", "dim")]]
+
+
+def _of_others(figure: Figure, view: View) -> list[Words]:
+    """What the same place says in the panels of the other runs, a line each."""
+    lines: list[Words] = []
+    named = owners(figure)
+    for run in shown_runs(figure, view):
+        at = None if view.cursor is None or named[view.cursor[0]] == run else twin(figure, view.cursor, run)
+        if at is None:
+            continue
+        i, k = at
+        words: Words = [(f"{run}   ", "accent")]
+        if isinstance(figure, Plane):
+            t = figure.trajectories[i]
+            values = [(figure.x, float(t.x[k])), (figure.y, float(t.y[k]))]
+            words.extend((("epoch ", "dim"), (f"{number(float(t.epoch[k]), 6)}   ", "text")))
+        elif isinstance(figure, Curves):
+            line = figure.lines[i]
+            values = [(figure.x, float(line.x[k])), (figure.y, float(line.y[k]))]
+        elif isinstance(figure, Heatmap):
+            values = [(Axis(label=figure.value_label or "value"), float(np.atleast_2d(figure.values)[i, k]))]
+        else:
+            continue
+        for axis, value in values:
+            words.extend([*_value(axis, value, math.nan, math.nan, words=""), ("   ", "text")])
+        lines.append(words[:-1])
+    return lines
 
 
 def _of_plane(figure: Plane, i: int, k: int) -> list[Words]:
@@ -80,10 +115,13 @@ def _of_heatmap(figure: Heatmap, i: int, k: int) -> list[Words]:
     values = np.atleast_2d(np.asarray(figure.values, np.float64))
     row = figure.row_labels[i] if i < len(figure.row_labels) else str(i)
     column = figure.column_labels[k] if k < len(figure.column_labels) else str(k)
-    where: Words = [(f"{figure.y.label or 'row'} {row}   {figure.x.label or 'column'} {column}", "strong")]
+    where: Words = [(f"{figure.row_runs[i]}   ", "accent")] if figure.row_runs else []
+    where.append((f"{figure.y.label or 'row'} {row}   {figure.x.label or 'column'} {column}", "strong"))
     if figure.steps is not None and k < len(figure.steps):
         where.extend((("   step ", "dim"), (str(int(figure.steps[k])), "text")))
     value = float(values[i, k])
+    if figure.row_runs:
+        values, i = values[rows_of(figure, figure.row_runs[i])], rows_of(figure, figure.row_runs[i]).index(i)
     said: Words = [(f"{figure.value_label or 'value'} ", "dim"), (number(value), "strong")]
     finite = values[np.isfinite(values)]
     if finite.size and (finite >= 0).all() and (finite == np.rint(finite)).all() and math.isfinite(value):
@@ -120,6 +158,17 @@ def _of_image(figure: Image, i: int) -> list[Words]:
     for what, value in (("least", kept.min()), ("mean", kept.mean()), ("largest", kept.max())):
         said.extend(((f"{what} ", "dim"), (f"{number(float(value))}   ", "text")))
     return [[(name, "strong")], said]
+
+
+def _of_passage(figure: Passage, i: int, k: int) -> list[Words]:
+    """The word and its value in every row, the one under the cursor most plainly."""
+    said: Words = [(figure.value_label or "value", "dim")]
+    values, names = values_of(figure)[:, k].tolist(), row_names(figure)
+    for row, value in enumerate(values):
+        said.append((f"   {names[row]} " if names else " ", "dim"))
+        said.append((number(value), "strong" if row == i else "text"))
+    where: Words = [(words_of(figure)[k], "strong"), (f"   word {k + 1} of {len(figure.words)}", "dim")]
+    return [where, said, [(figure.note, "dim")]]
 
 
 def _point(figure: Plane | Curves, one: Line | Trajectory, count: int, k: int, epoch: float | None, step: int | None) -> Words:

@@ -73,3 +73,19 @@ def ibmon_analyses() -> Iterator[AnalysisSpec]:
         per_estimator=False,
         default=False,
     )
+    yield AnalysisSpec(
+        name="mean-activations",
+        target="ibmon_analyses.mean_activations:MeanActivations",
+        figures="ibmon_analyses.mean_activations_figures:figures",
+        summary="Activations of layers with a time axis at every timepoint, averaged over samples and units.",
+        requires=("time",),
+        per_estimator=False,
+    )
+    yield AnalysisSpec(
+        name="saliency",
+        target="ibmon_analyses.saliency:Saliency",
+        figures="ibmon_analyses.saliency_figures:figures",
+        summary="How much each timepoint and each word moves the loss (runs with the probe `saliency`).",
+        requires=("probe:saliency",),
+        per_estimator=False,
+    )

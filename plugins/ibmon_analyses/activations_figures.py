@@ -10,6 +10,9 @@ import numpy as np
 
 from ibmon import Figure, History, Image
 
+from .moments import moment
+from .naming import named_set
+
 UNITS = 1024
 """Units of a layer that are recorded at most."""
 SIDE = 28
@@ -37,12 +40,11 @@ def figures(history: History) -> list[Figure]:
     """For each job and evaluation set, the first and the newest snapshot: all layers in one picture, and each convolutional
     layer in a picture of its own."""
     found = history.select("activation", job="activations")
-    sets = list(dict.fromkeys(s.evaluation for s in found))
     jobs = list(dict.fromkeys(s.job for s in found))
     drawn: list[Figure] = []
     for job, evaluation in dict.fromkeys((s.job, s.evaluation) for s in found):
         sample = next(s.subject["sample"] for s in found if s.job == job)
-        parts = ["activations", *([evaluation] if len(sets) > 1 else []), *([f"sample-{sample}"] if len(jobs) > 1 else [])]
+        parts = ["activations", *named_set(evaluation), *([f"sample-{sample}"] if len(jobs) > 1 else [])]
         where = f"sample {sample}" + ("" if evaluation in ("", "all") else f" on {evaluation}")
         drawn += _of(history, job, evaluation, _slug("-".join(parts)), where)
     return drawn
@@ -68,16 +70,12 @@ def _shown(history: History, quantity: str, job: str, evaluation: str) -> list[S
         layers.append(
             Shown(
                 name=values.subject.get("layer", quantity),
-                times=tuple(_moment(int(values.step[at]), float(values.epoch[at])) for at in ends),
+                times=tuple(moment(int(values.step[at]), float(values.epoch[at])) for at in ends),
                 greys=tuple(_greys(values.value[at], white) for at, white in zip(ends, whites, strict=True)),
                 whites=whites,
             )
         )
     return layers
-
-
-def _moment(step: int, epoch: float) -> str:
-    return "untrained" if step == 0 else f"epoch {epoch:g}" if np.isfinite(epoch) else f"step {step}"
 
 
 def _greys(values: np.ndarray, white: float) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 from ibmon import Figure, History, Series, Table
 
 from .compression import Drop, Surrogate, controls, drop_of, surrogate, verdict
+from .naming import named_set
 
 _ANALYSIS = "information-plane"
 
@@ -22,7 +23,7 @@ def verdicts(history: History) -> list[Figure]:
     """
     judged = [s for s in history.select("I(X;T)", job=_ANALYSIS) if _is_judged(s)]
     sets = list(dict.fromkeys(s.evaluation for s in judged))
-    return [f for name in sets for f in _of(history, [s for s in judged if s.evaluation == name], many=len(sets) > 1)]
+    return [f for name in sets for f in _of(history, [s for s in judged if s.evaluation == name])]
 
 
 def _is_judged(series: Series) -> bool:
@@ -37,7 +38,7 @@ def _is_judged(series: Series) -> bool:
     )
 
 
-def _of(history: History, series: Sequence[Series], *, many: bool) -> Iterator[Table]:
+def _of(history: History, series: Sequence[Series]) -> Iterator[Table]:
     surrogates = {s.estimator: surrogate(s.estimator, history.options.get(s.estimator, {})) for s in series}
     layers: dict[str, dict[Surrogate, Drop]] = {}
     for s in series:
@@ -46,7 +47,8 @@ def _of(history: History, series: Sequence[Series], *, many: bool) -> Iterator[T
         if surrogates[s.estimator] not in drops:
             drops[surrogates[s.estimator]] = _drop(s)
     evaluation = series[0].evaluation
-    end, where = (f"-{_slug(evaluation)}", f" on {evaluation}") if many else ("", "")
+    named = named_set(evaluation)
+    end, where = "".join(f"-{_slug(name)}" for name in named), "".join(f" on {name}" for name in named)
     yield Table(
         name=f"compression{end}",
         title=f"compression of I(X;T){where}",

@@ -9,6 +9,8 @@ import numpy as np
 
 from ibmon import Axis, Curves, Figure, History, Line, Series
 
+from .naming import named_set
+
 _ANALYSIS = "geometry"
 _SQUARED = "squared units of the activation"
 
@@ -17,14 +19,15 @@ def figures(history: History) -> list[Figure]:
     """For each evaluation set tr Cov(T), distances within and between the classes of each task, and saturation where measured."""
     every = history.select("total variance", job=_ANALYSIS)
     sets = list(dict.fromkeys(s.evaluation for s in every))
-    return [figure for evaluation in sets for figure in _of(history, evaluation, many=len(sets) > 1)]
+    return [figure for evaluation in sets for figure in _of(history, evaluation)]
 
 
-def _of(history: History, evaluation: str, *, many: bool) -> Iterator[Curves]:
+def _of(history: History, evaluation: str) -> Iterator[Curves]:
     def select(quantity: str) -> list[Series]:
         return history.select(quantity, job=_ANALYSIS, evaluation=evaluation)
 
-    end, where = (f"-{_slug(evaluation)}", f" on {evaluation}") if many else ("", "")
+    named = named_set(evaluation)
+    end, where = "".join(f"-{_slug(name)}" for name in named), "".join(f" on {name}" for name in named)
     variance = select("total variance")
     x = Axis(label="epoch" if _in_epochs(variance[0]) else "step", scale="log")
     words = "; median and 10–90 %" if any(s.axes for s in variance) else ""
@@ -43,8 +46,8 @@ def _of(history: History, evaluation: str, *, many: bool) -> Iterator[Curves]:
     for task in tasks:
         own = [pair for pair in pairs if _key(pair[0])[1] == task]
         yield Curves(
-            name=f"class-distances{f'-{_slug(task)}' if len(tasks) > 1 else ''}{end}",
-            title=f"distances between classes (solid) and within{f' of {task}' if len(tasks) > 1 else ''}{where}",
+            name=f"class-distances{f'-{_slug(task)}' if task else ''}{end}",
+            title=f"distances between classes (solid) and within{f' of {task}' if task else ''}{where}",
             screen="plane",
             note=f"{_SQUARED}; the gap is the class separation{words}",
             x=x,

@@ -13,6 +13,7 @@ from ibmon import Axis, Figure, History, Plane, Reference, Series, Trajectory
 
 from .compression_figures import verdicts
 from .information_plane_curves import flag_names, raised, through_training
+from .naming import named_set
 
 Pair = tuple[Series, Series]
 """I(X;T) and I(T;Y) of a layer."""
@@ -49,12 +50,10 @@ def figures(history: History) -> list[Figure]:
     untrained and the newest network alone.
     """
     combinations = _combinations(history)
-    many_sets = len({c.evaluation for c in combinations}) > 1
-    many_tasks = len({c.task for c in combinations}) > 1
     drawn: list[Figure] = []
     alone: list[Figure] = []
     for number, c in enumerate(combinations):
-        parts = [c.kind.estimator, *([c.evaluation] if many_sets else []), *([c.task] if many_tasks else [])]
+        parts = [c.kind.estimator, *named_set(c.evaluation), *([c.task] if c.task else [])]
         parts += [_IN_NAMES.get(option, option) for option in c.way]
         same = sum(other.kind == c.kind for other in combinations[:number])
         suffix = _slug("-".join(parts) + (f"-{same + 1}" if same else ""))

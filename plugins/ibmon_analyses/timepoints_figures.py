@@ -11,6 +11,7 @@ import numpy as np
 from ibmon import Axis, Curves, Figure, Heatmap, History, Line, Plane, Reference, Series
 
 from .information_plane_curves import raised
+from .naming import named_set
 from .timepoints_paths import by_time, flags_by_time, middle, paths, times_of
 
 _SCREEN = "timepoints"
@@ -63,10 +64,9 @@ def continuous(history: History) -> list[Figure]:
 def _drawn(history: History, analysis: str) -> list[Figure]:
     every = [s for s in history.select(job=analysis) if "time" in s.axes and "layer" in s.subject]
     combinations = list(dict.fromkeys(_Combination(s.evaluation, s.job, s.subject["layer"]) for s in every))
-    many_sets = len({c.evaluation for c in combinations}) > 1
     drawn: list[Figure] = []
     for number, c in enumerate(combinations):
-        parts = [c.kind.estimator, c.layer, *([c.evaluation] if many_sets else []), *c.way]
+        parts = [c.kind.estimator, c.layer, *named_set(c.evaluation), *c.way]
         same = sum(other.kind == c.kind for other in combinations[:number])
         suffix = _slug("-".join(parts) + (f"-{same + 1}" if same else ""))
         own = [s for s in every if (s.evaluation, s.job, s.subject["layer"]) == (c.evaluation, c.job, c.layer)]
@@ -133,7 +133,7 @@ def _map(series: Series, name: str, title: str, note: str) -> Heatmap:
         x=Axis(label="epoch" if by_epoch else "step"),
         y=_TIME,
         row_labels=tuple(f"{t:g}" for t in times_of(series)),
-        column_labels=tuple(f"{at:g}" for at in (series.epoch if by_epoch else series.step).tolist()),
+        column_labels=tuple(f"{round(at, 2):g}" for at in (series.epoch if by_epoch else series.step).tolist()),
         value_label=f"{series.quantity}{' − null' if null is not None else ''} [{series.unit}]",
         limits=(0.0, None),
         steps=series.step,

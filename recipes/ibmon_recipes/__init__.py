@@ -27,3 +27,8 @@ def ibmon_recipes() -> Iterator[RecipeSpec]:
         target="ibmon_recipes.sequences:train",
         summary="Linear trends against noise, read by an LSTM: the simulated experiment of the planes of LSTMs.",
     )
+    yield RecipeSpec(
+        name="sentiment",
+        target="ibmon_recipes.sentiment:train",
+        summary="Reviews of IMDB and sentences of Rotten Tomatoes, read by one LSTM: the planes of a multi-task LSTM.",
+    )

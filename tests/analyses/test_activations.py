@@ -125,7 +125,7 @@ def test_a_sample_beyond_the_evaluation_set_is_refused_in_words() -> None:
 
 def test_all_layers_stand_below_each_other_and_the_newest_snapshot_beside_the_untrained() -> None:
     shots = [network(0), network(3), network(9)]
-    figure = pictures(shots)["activations"]
+    figure = pictures(shots)["activations-test"]
     assert [text for _, text in figure.row_captions] == ["input", "layer 0", "head.out"]
     assert [text for _, text in figure.column_captions] == ["untrained", "epoch 0.9"]
     for column, shot in (("untrained", shots[0]), ("epoch 0.9", shots[-1])):
@@ -137,31 +137,33 @@ def test_all_layers_stand_below_each_other_and_the_newest_snapshot_beside_the_un
             assert np.allclose(np.unique(seen[np.isfinite(seen)]), expected)
     assert figure.limits == (0.0, 1.0)
     # With the history up to an earlier step the newest snapshot is that of then.
-    before = pictures(shots[:2])["activations"]
+    before = pictures(shots[:2])["activations-test"]
     assert np.array_equal(part(before, "layer 0", "untrained"), part(figure, "layer 0", "untrained"), equal_nan=True)
     assert [text for _, text in before.column_captions] == ["untrained", "epoch 0.3"]
-    assert [text for _, text in pictures(shots[:1])["activations"].column_captions] == ["untrained"]
+    assert [text for _, text in pictures(shots[:1])["activations-test"].column_captions] == ["untrained"]
 
 
 def test_a_convolutional_layer_has_a_picture_of_its_channels() -> None:
     shots = [network(0), network(4)]
     found = pictures(shots, Activations(channels=6))
-    assert set(found) == {"activations", "activations-0"}
-    figure = found["activations-0"]
+    assert set(found) == {"activations-test", "activations-test-0"}
+    figure = found["activations-test-0"]
     assert [text for _, text in figure.row_captions] == ["0–3 untrained", "0–3 epoch 0.4", "4–5 untrained", "4–5 epoch 0.4"]
     maps = shots[1].layers["0"].values[0]
     start = figure.row_captions[3][0]
     rows = np.asarray(figure.values)[start:, : 3 * 7 : 3][::3]  # 9 × 7 goes three times into a square of 28
     assert np.allclose(rows, (maps[4] / maps.max()).numpy())
     assert f"{float(maps.max()):.3g} epoch 0.4" in figure.note
-    few = pictures(shots, Activations(channels=3))["activations-0"]
+    few = pictures(shots, Activations(channels=3))["activations-test-0"]
     assert [text for _, text in few.row_captions] == ["untrained", "epoch 0.4"]
     assert [text for _, text in few.column_captions] == ["0", "1", "2"]
 
 
 def test_what_is_below_zero_is_black_and_what_is_not_a_number_is_ground() -> None:
     values = {"negative": [-3.0, -2.0, -1.0], "mixed": [-4.0, 1.0, 2.0], "broken": [float("nan"), 1.0, float("inf")]}
-    figure = pictures([snapshot({name: Activation(torch.tensor([row]), ROWS) for name, row in values.items()})])["activations"]
+    figure = pictures([snapshot({name: Activation(torch.tensor([row]), ROWS) for name, row in values.items()})])[
+        "activations-test"
+    ]
     seen = {name: np.unique(part(figure, name, "untrained")).tolist() for name in values}
     assert [v for v in seen["negative"] if np.isfinite(v)] == [0.0]
     assert [v for v in seen["mixed"] if np.isfinite(v)] == [0.0, 0.5, 1.0]
@@ -170,7 +172,7 @@ def test_what_is_below_zero_is_black_and_what_is_not_a_number_is_ground() -> Non
 
 def test_evaluation_sets_and_samples_have_pictures_of_their_own() -> None:
     assert list(pictures([network(0)], Activations(), Activations(sample=2))) == [
-        *("activations-sample-0", "activations-sample-0-0", "activations-sample-2", "activations-sample-2-0")
+        *(f"activations-test-sample-{k}" for k in ("0", "0-0", "2", "2-0"))
     ]
     titles = [figure.title for figure in pictures([network(0)], Activations(sample=4)).values()]
     assert titles == ["activations of sample 4 on test", "channels of layer 0, sample 4 on test"]
@@ -180,7 +182,7 @@ def test_evaluation_sets_and_samples_have_pictures_of_their_own() -> None:
 @given(units=st.integers(1, 1100), data=st.data())
 def test_every_unit_of_a_dense_layer_has_a_cell_of_the_same_size(units: int, data: st.DataObject) -> None:
     order = torch.randperm(units, generator=torch.Generator().manual_seed(data.draw(st.integers(0, 9)))) + 1.0
-    figure = pictures([snapshot({"dense": Activation(order[None], ROWS)})])["activations"]
+    figure = pictures([snapshot({"dense": Activation(order[None], ROWS)})])["activations-test"]
     values = np.asarray(figure.values)
     seen, counts = np.unique(values[np.isfinite(values)], return_counts=True)
     assert np.allclose(seen, np.sort(order[:1024].numpy()) / units)
@@ -190,7 +192,7 @@ def test_every_unit_of_a_dense_layer_has_a_cell_of_the_same_size(units: int, dat
 
 @pytest.mark.parametrize("palette", [Palette(), Palette("256", "light"), Palette("16"), Palette("none", ascii=True)], ids=str)
 def test_the_terminal_tells_layers_and_times_apart(palette: Palette) -> None:
-    figure = pictures([network(0), network(9)])["activations"]
+    figure = pictures([network(0), network(9)])["activations-test"]
     grid = draw(figure, 90, 28, None, palette).grid
     lines = grid.lines()
     assert "untrained" in lines[0] and "epoch 0.9" in lines[0]
@@ -207,7 +209,7 @@ def test_the_terminal_tells_layers_and_times_apart(palette: Palette) -> None:
 
 
 def test_exports_and_tables_name_the_parts(tmp_path: Path) -> None:
-    figure = pictures([network(0), network(9)])["activations"]
+    figure = pictures([network(0), network(9)])["activations-test"]
     save(figure, tmp_path / "a.png")
     pixels = imread(tmp_path / "a.png")[..., :3]
     tinted = (pixels[..., 2] - pixels[..., 0]) > 0.05

@@ -250,6 +250,7 @@ def test_each_evaluation_set_has_tables_of_its_own() -> None:
     test = [series(name, GROWS, evaluation="test") for name in ALL]
     found = {figure.name: figure for figure in verdicts(history(*train, *test))}
     assert list(found) == ["compression-train", "compression-drops-train", "compression-test", "compression-drops-test"]
+    assert [figure.name for figure in verdicts(history(*train))] == ["compression-train", "compression-drops-train"]
     verdict = {name: t.rows[0][1] for name, t in found.items() if isinstance(t, Table) and "drops" not in name}
     assert verdict == {"compression-train": "supported", "compression-test": "not supported"}
 

@@ -197,7 +197,7 @@ def test_the_figures_show_every_layer_and_both_distances(tmp_path: Path, replica
 
 
 def test_each_evaluation_set_has_its_own_figures(tmp_path: Path) -> None:
-    history = history_of(_two_sets(tmp_path))
+    history = history_of(_measured(tmp_path))
     assert {f.name for f in build_figures(history)[0]} == {
         f"{name}-{evaluation}"
         for name in ("geometry", "class-distances", "saturated-fraction")
@@ -205,12 +205,17 @@ def test_each_evaluation_set_has_its_own_figures(tmp_path: Path) -> None:
     }
 
 
-def _two_sets(folder: Path) -> RunDirectory:
+def test_a_set_is_named_whether_or_not_there_are_others(tmp_path: Path) -> None:
+    names = {figure.name for figure in build_figures(history_of(_measured(tmp_path, "test")))[0]}
+    assert names == {"geometry-test", "class-distances-test", "saturated-fraction-test"}
+
+
+def _measured(folder: Path, *names: str) -> RunDirectory:
     one = Snapshot(step=1, epoch=1.0, evaluation="train", layers={"a": Activation(torch.rand(9, 2) - 0.5, ("sample", "unit"))})
     one = replace(one, targets={"y": torch.arange(9) % 2})
     values = [logged(m, folder, str(k)) for k, m in enumerate(Geometry().measure(one, {}))]
     lines = [
         Result(segment=1, seq=k, job="geometry", step=1, epoch=1.0, evaluation=name, values=values)
-        for k, name in enumerate(("train", "test"))
+        for k, name in enumerate(names or ("train", "test"))
     ]
     return written(lines, role="analyst", run=written([]))

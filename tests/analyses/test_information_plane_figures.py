@@ -142,6 +142,11 @@ def test_ways_are_told_apart_and_the_names_of_the_default_stay() -> None:
     assert mean.trajectories[1].x.tolist() == concat.trajectories[1].x.tolist()
 
 
+def test_a_set_is_named_whether_or_not_there_are_others() -> None:
+    one, both = drawn("kde", evaluations=("test",), steps=(0, 1)), drawn("kde", evaluations=("test", "train"), steps=(0, 1))
+    assert set(one) == {name for name in both if "test" in name}
+
+
 def test_evaluation_sets_stay_apart_within_a_way() -> None:
     figures = drawn("kde", evaluations=("test", "train"), steps=(0, 1))
     planes = [name for name in figures if name.startswith("information-plane")]

@@ -19,6 +19,7 @@ from ibmon.figures.figure import Curves, Figure, Heatmap, Plane, View
 from ibmon.figures.image import save
 from ibmon.figures.table import to_csv
 from ibmon.figures.text import render
+from ibmon.figures.view import runs_of
 from ibmon.plot import draw
 from ibmon.records import Result, Value
 from ibmon.registry import discover
@@ -163,6 +164,16 @@ def test_sets_layers_estimators_and_tasks_have_figures_of_their_own() -> None:
     assert figures["timepoints-plane-kde-a-rt-q"].title == "timepoints of q, a on rt"
     curves = figures["timepoints-now-y-kde-a-rt"]
     assert isinstance(curves, Curves) and [line.label for line in curves.lines if not line.dashed] == ["p", "q"]
+
+
+def test_a_run_of_one_set_meets_a_run_of_two() -> None:
+    both = drawn("kde", evaluations=("imdb", "rt"), steps=(0, 1))
+    alone = drawn("kde", evaluations=("imdb",), steps=(0, 1))
+    assert set(alone) == {name for name in both if "imdb" in name}
+    laid = {f.name: f for f in overlay({"multi": list(both.values()), "single": list(alone.values())})}
+    assert runs_of(laid["timepoints-plane-kde-lstm-imdb"]) == ["multi", "single"]
+    assert runs_of(laid["timepoints-ixt-kde-lstm-imdb"]) == ["multi", "single"]
+    assert laid["timepoints-plane-kde-lstm-rt"].title == "timepoints, lstm on rt · multi"
 
 
 def test_replicas_are_a_median_with_its_networks() -> None:

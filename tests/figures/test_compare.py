@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from figures.comparable import run, through_training
-from ibmon.figures.compare import differences, overlay, pooled
+from figures.comparable import run, through_training, timepoints
+from ibmon.figures.compare import overlay, pooled
+from ibmon.figures.differences import differences
 from ibmon.figures.figure import Axis, Curves, Figure, Heatmap, Histogram, Line, Plane, Reference, Table, Trajectory
 from ibmon.figures.view import hues, marks_of, runs_of, series_in
 from plot import samples
@@ -208,8 +209,7 @@ def test_runs_are_named_once() -> None:
     assert histogram.counts.shape == (4, 8)
     beside = [(name, figure.title) for name, figure in laid.items() if name.startswith(("flow", "runs", "filters"))]
     assert beside == [
-        ("flow-tanh", "information flow · tanh"),
-        ("flow-relu", "information flow · relu"),
+        ("flow", "information flow"),
         ("runs-tanh", "runs · tanh"),
         ("runs-relu", "runs · relu"),
         ("filters-tanh", "filters · tanh"),
@@ -223,9 +223,9 @@ def test_what_differs_is_named_by_its_run() -> None:
     [laid] = overlay({"a": [plane], "b": [other], "c": [plane]})
     assert isinstance(laid, Plane)
     assert laid.references == (
-        Reference(axis="x", value=12.0, label="a, c · H(X)"),
+        Reference(axis="x", value=12.0, label="a, c · H(X)", runs=("a", "c")),
         Reference(axis="y", value=1.0, label="H(Y)"),
-        Reference(axis="x", value=10.0, label="b · H(X)"),
+        Reference(axis="x", value=10.0, label="b · H(X)", runs=("b",)),
     )
     assert laid.note == "a: binned, 30 bins, 4096 samples; b: binned, 30 bins; c: binned, 30 bins, 4096 samples"
 
@@ -282,6 +282,46 @@ def test_differences_of_groups_have_their_spread() -> None:
         f"{end + 2:.4g} ({end + 1.2:.3g}–{end + 2.8:.3g})",
         "+1",
     )
+
+
+def test_of_many_positions_differences_say_the_mean_and_the_last() -> None:
+    longer, shorter = timepoints(12), timepoints(9)
+    shorter = replace(shorter, trajectories=tuple(replace(t, x=t.x - 1) for t in shorter.trajectories))
+    found = differences({"a": [longer], "b": [shorter]})
+    assert found is not None
+    ends = [float(t.x[-1]) for t in longer.trajectories]
+    rows = [row for row in found.rows if row[0] == "I(X;T) [bits]"]
+    assert [row[1] for row in rows] == ["mean of 9 · information plane", "last, 8 · information plane"]
+    for row, value in zip(rows, (np.mean(ends[:9]), ends[8]), strict=True):
+        assert row[2:5] == (f"{value:.4g}", f"{value - 1:.4g}", "-1")
+    assert len(found.rows) == 4 and "of each timepoint that all have the mean, and the last" in found.note
+    assert differences({"a": [longer], "b": [replace(shorter, trajectories=shorter.trajectories[:1])]}) is None
+
+
+def test_the_mean_over_positions_has_the_spread_of_its_networks() -> None:
+    seeds = [
+        [replace(timepoints(), trajectories=tuple(replace(t, x=t.x + k) for t in timepoints().trajectories))] for k in range(3)
+    ]
+    found = differences({"a": pooled(seeds, "a"), "b": pooled(seeds, "b")})
+    assert found is not None
+    mean = float(np.mean([t.x[-1] for t in timepoints().trajectories]))
+    assert found.rows[0][2] == f"{mean + 1:.4g} ({mean + 0.2:.3g}–{mean + 1.8:.3g})"
+
+
+def test_curves_over_something_else_than_training_are_told_apart_by_their_figure() -> None:
+    x = np.arange(5.0)
+    one, other = (
+        Curves(
+            name=n, title=f"{n} now", x=Axis(label="timepoint"), y=Axis(label="I"), lines=(Line(label="I(X;H)", x=x, y=x + k),)
+        )
+        for k, n in enumerate(("h", "c"))
+    )
+    found = differences({"a": [one, other], "b": [one, other]})
+    assert found is not None
+    assert [(row[1], row[2], row[-1]) for row in found.rows] == [
+        ("I(X;H) · h now", "4", "timepoint 4"),
+        ("I(X;H) · c now", "5", "timepoint 4"),
+    ]
 
 
 def test_what_only_one_run_has_is_no_difference() -> None:

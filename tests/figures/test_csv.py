@@ -46,6 +46,7 @@ def test_values_that_are_no_number_are_empty() -> None:
         (samples.histogram(), 16, "group,from,to,value,quantity,quantity_x"),
         (samples.table(), 2, "run,accuracy,status"),
         (samples.image(), 192, "picture,row,column,value"),
+        (samples.passage(), 122, "word,position,row,value,quantity"),
         (samples.losses(), 100, "series,step,x,y,lower,upper,flags,estimator,quantity_x,quantity_y"),
     ],
     ids=lambda value: getattr(value, "name", ""),
@@ -86,3 +87,18 @@ def test_columns_of_a_matrix_have_their_steps() -> None:
     assert table(figure, View(until=25)).columns == ("step", "0", "10", "20")
     assert table(figure, View(until=25)).rows[0] == table(figure).rows[0][:4]
     assert table(figure, View(until=-1)).rows == ()
+
+
+def test_words_of_a_passage_in_their_order_and_by_their_values() -> None:
+    figure = samples.passage()
+    rows = read(figure)
+    assert [row["word"] for row in rows] == [*figure.words, *figure.words]
+    assert [row["position"] for row in rows[:3]] == ["1", "2", "3"]
+    assert {row["row"] for row in rows} == {"untrained", "epoch 4"}
+    assert {row["value"] for row in rows if row["word"] == "."} == {""}
+    assert float(next(row["value"] for row in rows if row["word"] == "great" and row["row"] == "epoch 4")) == 0.9
+    read_first = table(figure)
+    assert read_first.columns == ("word", "position", "untrained", "epoch 4")
+    assert [row[0] for row in read_first.rows[:3]] == ["beautiful", "great", "honest"]
+    assert read_first.rows[1][1::2] == (str(figure.words.index("great") + 1), "0.9")
+    assert [row[0] for row in table(samples.signed_passage()).rows[:4]] == ["beautiful", "great", "honest", "not"]

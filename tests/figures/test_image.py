@@ -1,5 +1,6 @@
 """Pictures for papers."""
 
+import re
 import subprocess
 import sys
 import warnings
@@ -14,7 +15,7 @@ import pytest
 
 from figures.comparable import placed_curves, run, through_training, timepoints
 from ibmon.figures.compare import overlay, pooled
-from ibmon.figures.figure import Axis, Curves, Figure, Heatmap, Line, Plane, Reference, Trajectory, View
+from ibmon.figures.figure import Axis, Curves, Figure, Heatmap, Line, Passage, Plane, Reference, Trajectory, View
 from ibmon.figures.image import COLUMN, PAGE, default_view, save, save_side_by_side
 from plot import samples
 from plot.test_charts import empty_figures
@@ -87,7 +88,8 @@ def test_labels_are_never_mathematics(label: str, tmp_path: Path) -> None:
     heat = Heatmap(
         name="h", title=label, values=np.eye(2), row_labels=(label,) * 2, column_labels=(label,) * 2, value_label=label
     )
-    for figure in (plane, curves, heat, replace(samples.table(), rows=((label, label, label),))):
+    passage = Passage(name="w", title=label, words=(label, "word"), values=np.ones(2), labels=(label,), value_label=label)
+    for figure in (plane, curves, heat, passage, replace(samples.table(), rows=((label, label, label),))):
         save(figure, tmp_path / "a.svg")
         shown = words(tmp_path / "a.svg")
         if label == "a $b$ c":
@@ -273,3 +275,41 @@ def test_nothing_global_is_left_behind(tmp_path: Path) -> None:
     assert warnings.filters == filters
     code = "import sys, ibmon.figures.image; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_passage_is_as_high_as_its_lines(tmp_path: Path) -> None:
+    heights: dict[str, int] = {}
+    for name, count, width in (("one", 1, COLUMN), ("three", 3, COLUMN), ("page", 3, PAGE)):
+        words = samples.passage().words * count
+        figure = Passage(name="w", title="w", words=words, values=np.linspace(0, 1, len(words)))
+        save(figure, tmp_path / f"{name}.png", dpi=100, width=width)
+        pixels = matplotlib.image.imread(tmp_path / f"{name}.png")
+        assert pixels.shape[1] == round(100 * width)
+        heights[name] = pixels.shape[0]
+    assert 2 * heights["one"] < heights["three"] < 3 * heights["one"]
+    assert heights["page"] < 0.7 * heights["three"]
+
+
+def test_every_word_of_a_passage_is_inside_and_on_its_colour(tmp_path: Path) -> None:
+    figure = samples.passage()
+    save(figure, tmp_path / "a.svg")
+    shown = texts(tmp_path / "a.svg")
+    assert [text for text in shown if text in figure.words] == [*figure.words, *figure.words]
+    for text in ("untrained", "epoch 4", "saliency", "0", "1", "test, example 17"):
+        assert shown.count(text) == 1
+    root = ElementTree.parse(tmp_path / "a.svg").getroot()
+    wide, high = (float(value) for value in root.attrib["viewBox"].split()[2:])
+    for one in root.iter("{http://www.w3.org/2000/svg}text"):
+        assert 0 < float(one.attrib["x"]) < wide
+        assert 0 < float(one.attrib["y"]) < high
+    long = replace(figure, words=("a" * 500, *figure.words[1:]))
+    save(long, tmp_path / "b.svg")
+    assert any(text.startswith("aaa") and text.endswith("…") for text in texts(tmp_path / "b.svg"))
+
+
+def test_a_passage_of_many_pages_is_cut_and_says_so(tmp_path: Path) -> None:
+    words = tuple(f"word{k}" for k in range(4000))
+    save(Passage(name="w", title="w", words=words, values=np.arange(4000.0)), tmp_path / "a.svg")
+    shown = texts(tmp_path / "a.svg")
+    more = next(re.match(r"… (\d+) more words", text) for text in shown if text.startswith("…"))
+    assert sum(text.startswith("word") for text in shown) + int(more[1]) == 4000

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from figures.comparable import placed_curves, run, through_training, timepoints
 from ibmon.figures.compare import overlay
-from ibmon.figures.figure import Axis, Curves, Figure, Heatmap, Histogram, Line, Plane, Trajectory, View
+from ibmon.figures.figure import Axis, Curves, Figure, Heatmap, Histogram, Line, Passage, Plane, Trajectory, View
 from ibmon.figures.text import render
 from plot import samples
 from plot.test_charts import VALUES, VIEWS, empty_figures
@@ -74,6 +74,7 @@ def test_anything(data: st.DataObject, view, label: str, size: tuple[int, int]) 
         Curves(name="c", title=label, x=axis, y=axis, lines=(Line(label=label, x=x, y=y, step=steps),)),
         Heatmap(name="h", title=label, values=x[None], x=axis),
         Histogram(name="i", title=label, edges=np.arange(count + 1.0), counts=np.abs(y)[None], x=axis),
+        Passage(name="w", title=label, words=(label, "word") * count, values=np.repeat(x, 2), value_label=label),
     ):
         check(render(figure, *size, data.draw(st.booleans()), view), *size)
 
@@ -120,3 +121,16 @@ def test_every_meaning_of_colours(colour: str, size: tuple[int, int]) -> None:
         for until in (None, 0, 1000):
             for coloured in (False, True):
                 check(render(figure, *size, coloured, View(colour=colour, until=until)), *size)
+
+
+def test_words_bear_their_values_with_colours_and_without() -> None:
+    plain = render(samples.passage(), 80, 24, False)
+    assert "saliency  0 ¹²³⁴⁵⁶⁷⁸⁹ 1" in plain
+    assert plain.count("great⁹") == plain.count("great¹") == 1
+    assert "not₇ a great⁹ film" in render(samples.signed_passage(), 80, 24, False)
+    coloured = render(samples.passage(), 80, 24, True)
+    inks = re.findall(r"\x1b\[48;5;(\d+);38;5;(\d+)mgreat\x1b", coloured)
+    assert len(set(inks)) == 2
+    assert " .\n" in coloured  # without a value: no colour
+    assert " ".join(samples.passage().words) == " ".join(ESCAPE.sub("", coloured).split("\n")[3:7]).strip()
+    assert "… 32 more words" in render(samples.passage(), 40, 14, False)

@@ -12,6 +12,7 @@ from ibmon.figures.figure import (
     Histogram,
     Image,
     Line,
+    Passage,
     Plane,
     Reference,
     Table,
@@ -297,10 +298,53 @@ def long_table(rows: int = 57) -> Table:
     )
 
 
+_REVIEW = (
+    "I had low hopes for this film , and for the first half hour it earned none of them : the camera lingers , nobody speaks , "
+    "and it rains . Then the brother comes home and everything changes . It is not a great film , but it is an honest one , "
+    "and the last scene is beautiful ."
+)
+
+
+def passage() -> Passage:
+    """A review before and after training; a full stop has no value."""
+    words = tuple(_REVIEW.split())
+    before = 0.1 + 0.05 * np.sin(np.arange(len(words)))
+    found = {"low": 0.5, "none": 0.4, "not": 0.7, "great": 0.9, "honest": 0.8, "beautiful": 1.0}
+    after = np.array([found.get(word, 0.02 * (len(word) % 4)) for word in words])
+    values = np.where(np.array(words) == ".", np.nan, [before, after])
+    return Passage(
+        name="saliency",
+        title="saliency of a review",
+        note="test, example 17",
+        words=words,
+        values=values,
+        labels=("untrained", "epoch 4"),
+        value_label="saliency",
+        limits=(0.0, None),
+    )
+
+
+def signed_passage() -> Passage:
+    """What every word of the same review does to the answer, with a sign."""
+    first = passage()
+    sign = np.array([-1.0 if word in ("low", "none", "not") else 1.0 for word in first.words])
+    return replace(
+        first,
+        name="effect",
+        title="effect",
+        values=sign * first.values[1],
+        labels=(),
+        value_label="effect",
+        limits=(None, None),
+        centre=0.0,
+    )
+
+
 def all_figures() -> list[Figure]:
     """One of each."""
     return [
         *(plane(), curves(), losses(), heatmap(), histogram(), table(), image()),
         *(timepoints(), timepoints(300, 20), timepoint_curves(), two_planes(), two_curves()),
         *(net_flow(), confusion(), over_epochs(), correlations(), sizes(), long_table()),
+        *(passage(), signed_passage()),
     ]

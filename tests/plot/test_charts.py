@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ibmon.figures.figure import Axis, Curves, Figure, Heatmap, Histogram, Image, Line, Plane, Table, Trajectory, View
+from ibmon.figures.figure import Axis, Curves, Figure, Heatmap, Histogram, Image, Line, Passage, Plane, Table, Trajectory, View
 from ibmon.plot import Chart, Palette, draw, table
 from ibmon.plot.palette import XTERM
 from plot import samples
@@ -73,6 +73,10 @@ def check(chart: Chart, columns: int, rows: int, palette: Palette) -> None:
         ("table", samples.table(), (50, 6), View(), Palette()),
         ("table-scrolled", samples.long_table(), (50, 9), View(cursor=(30, 0)), Palette()),
         ("image-16", samples.image(), (50, 10), View(), Palette(depth="16")),
+        ("passage", samples.passage(), (60, 14), View(cursor=(1, 40)), Palette()),
+        ("passage-cut-16", samples.passage(), (60, 12), View(cursor=(1, 36)), Palette(depth="16")),
+        ("passage-none", samples.passage(), (40, 20), View(cursor=(0, 2)), Palette(depth="none")),
+        ("effect-ascii", samples.signed_passage(), (40, 10), View(), Palette(depth="none", ascii=True)),
     ],
 )
 def test_golden(
@@ -118,6 +122,8 @@ def empty_figures() -> list[Figure]:
         Histogram(name="i", title="i", edges=np.zeros(3), counts=np.zeros((1, 2))),
         Table(name="t", title="t"),
         Image(name="m", title="m", values=np.zeros((0, 4, 4))),
+        Passage(name="w", title="w", words=(), values=np.zeros(0)),
+        Passage(name="w", title="w", words=("a", "b"), values=np.full((2, 2), np.nan)),
     ]
 
 
@@ -229,3 +235,26 @@ def test_any_matrix(data: st.DataObject, view: View, size: tuple[int, int], pale
     ):
         check(draw(figure, *size, view, palette), *size, palette)
         assert isinstance(table(figure, view), Table)
+
+
+WORDS = st.one_of(st.text(max_size=12), st.sampled_from(["good", "bad", ".", "", "層の", "e\u0301", "\x1b[31m", "a" * 200]))
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data(), view=VIEWS, size=SIZES, palette=st.sampled_from(PALETTES))
+def test_any_passage(data: st.DataObject, view: View, size: tuple[int, int], palette: Palette) -> None:
+    words = tuple(data.draw(st.lists(WORDS, max_size=40)))
+    shape = (data.draw(st.integers(0, 4)), data.draw(st.sampled_from([len(words), 3])))
+    values = data.draw(hnp.arrays(np.float64, shape, elements=VALUES, fill=st.just(0.5)))
+    figure = Passage(
+        name="w",
+        title="w",
+        words=words,
+        values=values,
+        labels=data.draw(st.sampled_from([(), ("untrained",), words])),
+        value_label=data.draw(LABELS),
+        limits=data.draw(LIMITS),
+        centre=data.draw(st.none() | VALUES),
+    )
+    check(draw(figure, *size, view, palette), *size, palette)
+    assert isinstance(table(figure, view), Table)

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibmon.figures.figure import Axis, Curves, Line, Plane, View
+from ibmon.figures.spans import scaled, value_range
 from ibmon.figures.ticks import nice_step, ticks
 from ibmon.figures.view import hues, short_labels, smoothed
 from ibmon.plot import CellGrid, Palette, draw, table
-from ibmon.plot.areas import scaled, value_range
 from ibmon.plot.axes import spread
 from ibmon.plot.canvas import Box, Dots, clean, shorten
 from ibmon.plot.curves import thinned

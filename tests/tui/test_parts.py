@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from rich.segment import Segment
 from rich.style import Style
 
-from ibmon.figures.figure import Axis, Curves, Heatmap, Line, View
+from ibmon.figures.figure import Axis, Curves, Heatmap, Line, Passage, View
+from ibmon.plot import draw
 from ibmon.tui import looking
 from ibmon.tui.layout import capacity, tiles
 from ibmon.tui.readout import readout
@@ -88,3 +89,36 @@ def test_views():
     assert (view.x_scale, view.x_limits) == ("log", None)
     assert looking.rescaled(view, figure, "x").x_scale == "linear"
     assert [looking.smoother(View(smooth=n)).smooth for n in looking.SMOOTHING] == [5, 15, 45, 1]
+
+
+def test_in_running_text_the_cursor_goes_by_words_and_lines():
+    words = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+    figure = Passage(name="w", title="w", words=words, values=np.arange(24.0).reshape(2, 12), labels=("before", "after"))
+    chart = draw(figure, 23, 16)
+    lines = [line.split() for line in chart.grid.lines()]
+    assert lines[2:5] == [["one", "two", "three", "four"], ["five", "six", "seven", "eight"], ["nine", "ten", "eleven"]]
+    view = looking.pointed(figure, View())
+    assert view.cursor == (0, 0)
+
+    def at(*moves):
+        here = view
+        for dx, dy in moves:
+            here = looking.moved(figure, here, dx, dy, chart.places)
+        return here.cursor
+
+    assert at((-1, 0)) == (0, 0)
+    assert at((1, 0), (0, 1)) == (0, 5)  # two: six
+    assert at((0, 1), (0, 1), (0, 1)) == (0, 11)  # the last line has one word
+    assert at((0, 4)) == (1, 0)
+    assert at((0, 99)) == (1, 11)
+    assert at((0, 99), (0, -99)) == (0, 0)
+    assert looking.moved(figure, view, 0, 1).cursor == (1, 0)  # no places: not drawn yet
+    said = ["".join(text for text, _ in words) for words in readout(figure, View(cursor=(1, 2)))]
+    assert said[:2] == ["three   word 3 of 12", "value   before 2   after 14"]
+
+
+def test_a_word_that_no_terminal_should_get_is_spelt():
+    figure = Passage(name="w", title="w", words=("\x1b[31mred\n", "\u202e"), values=np.ones(2))
+    said = "".join(text for words in readout(figure, View(cursor=(0, 0))) for text, _ in words)
+    assert said.startswith("\\x1b[31mred   word 1 of 2")
+    assert "value 1" in said

@@ -1,8 +1,9 @@
 import numpy as np
 
-from ibmon import Axis, Curves, Heatmap, Histogram, Image, Line, Plane, Reference, Table, Trajectory
+from ibmon import Axis, Curves, Heatmap, Histogram, Image, Line, Passage, Plane, Reference, Table, Trajectory
 
 TIMEPOINTS = 12
+WORDS = ("A", "film", "that", "takes", "its", "time", ",", "and", "then", "forgets", "what", "it", "wanted", "to", "say", ".")
 
 
 class Gallery:
@@ -77,5 +78,14 @@ def figures(history):
             screen="facts",
             values=np.stack([np.sin(away * k / 4 + count / 9) for k in range(1, 4)]),
             labels=("one", "two", "three"),
+        ),
+        Passage(
+            name="saliency",
+            title="saliency of a review",
+            screen="words",
+            words=WORDS,
+            values=np.stack([np.full(len(WORDS), 0.1), part[-1] * np.cos(np.arange(len(WORDS)) + count / 9) ** 2]),
+            labels=("untrained", "now"),
+            value_label="saliency",
         ),
     ]
