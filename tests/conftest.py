@@ -38,11 +38,14 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def measured(own_runs: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., RunDirectory]:
-    """Run a training under a Monitor in this process, then the analyst's loop over what it captured."""
+    """Run a training under a Monitor in this process, then the analyst's loop over what it captured.
+
+    Nothing is dropped, unless ``lossless=False`` is asked for: on a busy machine the disk may be slower than these trainings.
+    """
     monkeypatch.setattr(Session, "start_analyst", lambda self: None)
 
     def run_it(train: Callable[[Monitor], None], **asked: Any) -> RunDirectory:
-        run = create(launch.describe_run(recipe="toy", target="toy", **asked))
+        run = create(launch.describe_run(recipe="toy", target="toy", **{"lossless": True, **asked}))
         monkeypatch.setenv(launch.RUN_VARIABLE, str(run.path.resolve()))
         with Monitor() as monitor:
             train(monitor)
