@@ -23,7 +23,7 @@ class Saliency:
 
     - "saliency": its mean over the samples at each timepoint, over the axis time; ``lower`` and ``upper`` are the quantiles of
       10 and 90 % of the samples. "samples": how many samples are data at t.
-    - "saliency of words": of every word of the first ``reviews`` samples, over the axis word, in the order of the text. Subject:
+    - "saliency of words": of every word of ``reviews`` samples from sample ``first`` on, over the axis word, in the order of the text. Subject:
       sample, and its label, with the task where there are several.
     - "saliency by word": the mean over all occurrences of a word, and "occurrences", over the axis word, the most frequent first.
       At most ``words`` words, of at least ``least`` occurrences: the same ones in all snapshots.
@@ -32,12 +32,13 @@ class Saliency:
     Raises ValueError for options out of their domain.
     """
 
+    first: int = 0
     reviews: int = 6
     words: int = 1000
     least: int = 5
 
     def __post_init__(self) -> None:
-        for name, lowest in (("reviews", 0), ("words", 0), ("least", 1)):
+        for name, lowest in (("first", 0), ("reviews", 0), ("words", 0), ("least", 1)):
             if getattr(self, name) < lowest:
                 raise ValueError(f"saliency: {name} must be {lowest} or more, not {getattr(self, name)}")
 
@@ -51,7 +52,7 @@ class Saliency:
         tokens = _tokens_of(snapshot.inputs, values)
         if tokens is None:
             return
-        for sample in range(min(self.reviews, len(values))):
+        for sample in range(self.first, min(self.first + self.reviews, len(values))):
             there = mask[sample]
             if there.any():
                 yield Measurement(

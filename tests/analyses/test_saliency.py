@@ -89,6 +89,8 @@ def test_every_word_of_the_first_samples_is_recorded_without_the_padding() -> No
     assert first.axes == {"word": ["the", "film", "is", "good"]} and np.asarray(first.value).tolist() == [2, 3, 4, 5]
     assert first.subject == {"sample": "0", "label": "1"}
     assert last.axes == {"word": ["9"]}, "a token without a word is its number"
+    chosen = measured(snapshot(), Saliency(first=2, reviews=1))
+    assert [name for name in chosen if name.startswith("saliency of words")] == ["saliency of words 2"]
 
 
 def test_words_are_averaged_over_their_occurrences_in_one_order_for_all_snapshots() -> None:
@@ -139,7 +141,7 @@ def test_a_probe_of_that_name_that_says_something_else_is_left_alone() -> None:
 
 
 def test_options_out_of_their_domain_are_refused() -> None:
-    for options in ({"reviews": -1}, {"words": -1}, {"least": 0}):
+    for options in ({"first": -1}, {"reviews": -1}, {"words": -1}, {"least": 0}):
         with pytest.raises(ValueError, match=next(iter(options))):
             Saliency(**options)
 
