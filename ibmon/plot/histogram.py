@@ -121,8 +121,9 @@ def _bars(
         if not partial and group == len(counts) - 1:
             whole |= (filled > 0) & (floor == 0)
         part = (filled > 0) & ~whole if partial else np.zeros_like(whole)
-        # Where a group above reaches into the cell, its colour shows behind this one's part of it.
-        bg[part] = np.where(ch[part] != ord(" "), fg[part], -1)
+        # Where a group above reaches higher in the cell, its colour shows behind this one's part of it.
+        higher = np.broadcast_to(tops[group:].max(axis=0) > tops[group], filled.shape)
+        bg[part] = np.where((ch[part] != ord(" ")) & higher[part], fg[part], -1)
         ch[part], fg[part] = eighths[filled[part]], colour[part]
         ch[whole], fg[whole], bg[whole] = ord(_fill(group, palette)), colour[whole], -1
     at = (slice(box.top, box.bottom), slice(box.left, box.right))

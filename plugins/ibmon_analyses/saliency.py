@@ -23,8 +23,8 @@ class Saliency:
 
     - "saliency": its mean over the samples at each timepoint, over the axis time; ``lower`` and ``upper`` are the quantiles of
       10 and 90 % of the samples. "samples": how many samples are data at t.
-    - "saliency of words": of every word of ``reviews`` samples from sample ``first`` on, over the axis word, in the order of the text. Subject:
-      sample, and its label, with the task where there are several.
+    - "saliency of words": of every word of ``reviews`` samples from sample ``first`` on, over the axis word, in the order of the
+      text. Subject: sample, and its label, with the task where there are several.
     - "saliency by word": the mean over all occurrences of a word, and "occurrences", over the axis word, the most frequent first.
       At most ``words`` words, of at least ``least`` occurrences: the same ones in all snapshots.
 

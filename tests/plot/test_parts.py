@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibmon.figures.figure import Axis, Curves, Line, Plane, View
+from ibmon.figures.figure import Axis, Curves, Histogram, Line, Plane, View
 from ibmon.figures.spans import scaled, value_range
 from ibmon.figures.ticks import nice_step, ticks
 from ibmon.figures.view import hues, short_labels, smoothed
@@ -293,6 +293,15 @@ def test_histograms_mark_the_bin_under_the_cursor() -> None:
     changed = np.unique(np.argwhere(plain.grid.fg != chart.grid.fg)[:, 1])
     assert all(low - 0.05 <= chart.frame.data(int(c), 3)[0] <= high + 0.05 for c in changed)
     assert (chart.grid.fg[5:12, column] == Palette().role("strong")).any()
+
+
+def test_a_group_without_counts_in_a_bin_shows_nothing_of_itself_there() -> None:
+    figure = Histogram(name="h", title="h", edges=np.array([0.0, 1.0, 2.0]), counts=np.array([[5.0, 3.0], [0.0, 4.0]]))
+    palette = Palette()
+    chart = draw(figure, 40, 13, palette=palette)
+    second = chart.grid.bg == palette.series(1)
+    columns = np.flatnonzero(second.any(axis=0) | (chart.grid.fg[:-2] == palette.series(1)).any(axis=0))
+    assert not len(columns) or columns.min() > 18, "its bars are all in the right half"
 
 
 def test_logarithmic_histograms_count_what_they_cannot_show() -> None:
