@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import calibrate, compare, config, data, estimate, manage, plugins, results, sweep, training
+from . import calibrate, compare, config, data, estimate, flow, manage, plugins, results, sweep, training
 
 
 def build(arguments: list[str]) -> typer.Typer:
@@ -37,6 +37,7 @@ def build(arguments: list[str]) -> typer.Typer:
     compare.add(app)
     results.add(app)
     estimate.add(app)
+    flow.add(app)
     calibrate.add(app)
     manage.add(app)
     plugins.add(app)

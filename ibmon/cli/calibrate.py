@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -24,6 +23,7 @@ from .calibrate_report import (
     variance_json,
 )
 from .completion import complete_estimator, complete_run
+from .progress import progress
 from .results import RunArgument
 
 if TYPE_CHECKING:
@@ -206,19 +206,6 @@ def _folder(run: RunDirectory, output: Path | None) -> Path:
     return output or run.figures
 
 
-@contextmanager
-def _progress(words: str) -> Generator[Callable[[float], None]]:
-    """A bar on the terminal behind standard error; nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(words, total=1.0)
-        yield lambda share: bar.update(task, completed=share)
-
-
 def _calibrate(counts: Sequence[int], tolerance: float, precision: float) -> Calibration:
     from ibmon.machine import let_threads_sleep
 
@@ -252,7 +239,7 @@ def _sensitivity(
     from ibmon.analysis.sensitivity import sensitivity
     from ibmon.registry import discover
 
-    with _progress("planes") as tell:
+    with progress("planes") as tell:
         return sensitivity(discover(), run, estimators, analysis=analysis, evaluation=evaluation, snapshots=snapshots, tell=tell)
 
 
@@ -266,5 +253,5 @@ def _samples(
     from ibmon.analysis.sample_size import sample_size
     from ibmon.registry import discover
 
-    with _progress("samples") as tell:
+    with progress("samples") as tell:
         return sample_size(discover(), run, estimators, analysis=analysis, evaluation=evaluation, **asked, tell=tell)

@@ -1,4 +1,4 @@
-"""Data sets by name: where they lie, fetched and verified, images as numpy arrays, and texts.
+"""Data sets by name: where they lie, fetched and verified, images as numpy arrays, texts, tagged sentences, and time series.
 
 The names are resolved when they are first used, as those of ``ibmon``: listing data sets imports neither numpy nor pooch.
 """
@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from .archives import members
     from .catalogue import DataSet, File
     from .images import Images, cifar10, digits, fashion_mnist, mnist
+    from .series import TimeSeries, jfk_weather, time_series
     from .store import Availability, available, cache_folder, fetch, files
+    from .tagged import Sentence, Tagged, codeswitch_en_es, conll, conllu, spans, ud_ewt, uner_ewt, wnut17
     from .texts import Texts, imdb, sst, words
 
 _HOME = {
@@ -18,18 +20,30 @@ _HOME = {
     "DataSet": "catalogue",
     "File": "catalogue",
     "Images": "images",
+    "Sentence": "tagged",
+    "Tagged": "tagged",
     "Texts": "texts",
+    "TimeSeries": "series",
     "available": "store",
     "cache_folder": "store",
     "cifar10": "images",
+    "codeswitch_en_es": "tagged",
+    "conll": "tagged",
+    "conllu": "tagged",
     "digits": "images",
     "fashion_mnist": "images",
     "fetch": "store",
     "files": "store",
     "imdb": "texts",
+    "jfk_weather": "series",
     "members": "archives",
     "mnist": "images",
+    "spans": "tagged",
     "sst": "texts",
+    "time_series": "series",
+    "ud_ewt": "tagged",
+    "uner_ewt": "tagged",
+    "wnut17": "tagged",
     "words": "texts",
 }
 
@@ -38,18 +52,30 @@ __all__ = [
     "DataSet",
     "File",
     "Images",
+    "Sentence",
+    "Tagged",
     "Texts",
+    "TimeSeries",
     "available",
     "cache_folder",
     "cifar10",
+    "codeswitch_en_es",
+    "conll",
+    "conllu",
     "digits",
     "fashion_mnist",
     "fetch",
     "files",
     "imdb",
+    "jfk_weather",
     "members",
     "mnist",
+    "spans",
     "sst",
+    "time_series",
+    "ud_ewt",
+    "uner_ewt",
+    "wnut17",
     "words",
 ]
 

@@ -74,6 +74,16 @@ def ibmon_analyses() -> Iterator[AnalysisSpec]:
         default=False,
     )
     yield AnalysisSpec(
+        name="flow",
+        target="ibmon_analyses.flow:Flow",
+        figures="ibmon_analyses.flow_figures:figures",
+        summary="Information flow between inputs, hidden units and outputs of a recurrent network: has it a direction, layers?",
+        requires=("time",),
+        kinds=("continuous",),
+        operations=("pairwise",),
+        default=False,
+    )
+    yield AnalysisSpec(
         name="mean-activations",
         target="ibmon_analyses.mean_activations:MeanActivations",
         figures="ibmon_analyses.mean_activations_figures:figures",

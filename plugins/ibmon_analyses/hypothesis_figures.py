@@ -85,6 +85,18 @@ def _fall(crossing: _Found, broken: _Found, clock: _Clock, snr: Series) -> _Foun
     return broken if np.nanmedian(value[after]) < np.nanmedian(value[~after]) else crossing
 
 
+def fall_of_snr(history: History) -> tuple[Event, np.ndarray, str] | None:
+    """The fall of the gradients' SNR below 1, the SNR ``(points,)``, each as the median over layers, and the unit of time.
+
+    None where no gradients are measured.
+    """
+    snr = _gradients(history)
+    if not snr:
+        return None
+    clock, median = _clock(snr), _over_layers(snr)
+    return _crossing(clock, median), _middle(median.value), clock.unit
+
+
 def kink_in(history: History, series: Series) -> tuple[Event, np.ndarray]:
     """The kink of the loss, and when the points of a series are in the time that it is told in ``(points,)``."""
     clock = _clock([series])

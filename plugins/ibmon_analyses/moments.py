@@ -32,4 +32,4 @@ def columns(series: Series) -> tuple[Axis, tuple[str, ...]]:
     """The axis of a heatmap whose columns are the steps of training, and their labels."""
     by_epoch = bool(np.isfinite(series.epoch).any())
     at = series.epoch if by_epoch else series.step
-    return Axis(label="epoch" if by_epoch else "step"), tuple(f"{place:g}" for place in at.tolist())
+    return Axis(label="epoch" if by_epoch else "step"), tuple(f"{round(place, 2):g}" for place in at.tolist())

@@ -32,3 +32,8 @@ def ibmon_recipes() -> Iterator[RecipeSpec]:
         target="ibmon_recipes.sentiment:train",
         summary="Reviews of IMDB and sentences of Rotten Tomatoes, read by one LSTM: the planes of a multi-task LSTM.",
     )
+    yield RecipeSpec(
+        name="temperature",
+        target="ibmon_recipes.temperature:train",
+        summary="Hourly temperature, forecast by a fully recurrent network: what its flow of information is measured in.",
+    )
