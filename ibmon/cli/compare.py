@@ -12,6 +12,7 @@ import typer
 
 from ibmon.records import IbmonError, NotFoundError, UsageError
 
+from .compare_table import print_scalars
 from .results import FORMATS, LayoutOption, ReplicaOption, one_network, read_history, replica_suffix
 from .sweep import Laid, print_table
 
@@ -48,6 +49,10 @@ def compare(
         list[str] | None, typer.Option("--format", help="png, svg, pdf or csv; repeatable.", show_default="png")
     ] = None,
     layout: LayoutOption = "auto",
+    table: Annotated[
+        list[str] | None,
+        typer.Option("--table", help="Only a table of these logged scalars, by name or glob; repeatable.", show_default=False),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     replica: ReplicaOption = None,
 ) -> None:
@@ -59,21 +64,26 @@ def compare(
     unknown = set(format or ()) - FORMATS
     if unknown:
         raise UsageError(f"--format is one of {', '.join(sorted(FORMATS))}, not {', '.join(sorted(unknown))}.")
+    if table and (figures or format or replica):
+        raise UsageError("--table prints what was logged of whole runs; leave out --figures, --format and --replica.")
     parts = _one_group(names[0], by or [], where or []) if len(names) == 1 else _several(names, by or [], where or [])
+    if table:
+        print_scalars(parts, table, output, as_json)
+        return
     built, failed = _built(parts, figures or [], replica)
     for failure in failed:
         typer.echo(f"ibmon: {failure}", err=True)
-    drawn, table = _compared(built)
+    drawn, differing = _compared(built)
     if len(parts) > MOST:
         typer.echo(f"ibmon: {_too_many(parts, len(names))}", err=True)
     files: list[str] = []
     if output is not None:
         how = None if layout == "auto" else layout
-        files = _written(drawn, table, output, format or ["png"], replica_suffix(replica), how)
+        files = _written(drawn, differing, output, format or ["png"], replica_suffix(replica), how)
     if as_json:
-        print(json.dumps({**_as_json(parts, table, files), "replica": replica}, indent=1))
+        print(json.dumps({**_as_json(parts, differing, files), "replica": replica}, indent=1))
     else:
-        _print(parts, table, files)
+        _print(parts, differing, files)
     if failed:
         raise typer.Exit(1)
 

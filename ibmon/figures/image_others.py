@@ -27,6 +27,10 @@ SMALL = 8
 """Matrices with at most so many rows and columns have their values in the cells."""
 DIVERGING = ("#0B4A99", "#3F7FCC", "#9FC4F0", "#F7F7F2", "#F0B070", "#D07A2A", "#8F3D00")
 """Blue below and orange above the centre, as in the terminal."""
+_ROW = 0.13
+"""Inches that the name of a row needs."""
+_NAMED = 24
+"""Rows or columns up to which each is named."""
 _GROUND = "#BFD0DE"
 """Between the parts of a picture: neither black nor white nor a grey."""
 
@@ -66,11 +70,13 @@ def draw_heatmaps(drawing: Drawing, panels: Sequence[tuple[Axes, Heatmap]], view
 
 
 def _make_square(drawing: Drawing, panel: tuple[Axes, Heatmap], down: int) -> None:
-    """Makes the paper as high as square cells need; the layout leaves margins as they are."""
+    """Makes the paper as high as square cells need, and names of rows; the layout leaves margins as they are."""
     rows, columns = np.atleast_2d(panel[1].values).shape
     drawing.draw_without_rendering()
     room = panel[0].get_window_extent()
     wanted = min(room.width * rows / columns, 1.5 * drawing.bbox.width)
+    if panel[1].row_labels:
+        wanted = max(wanted, _ROW * min(rows, _NAMED) * drawing.dpi)
     drawing.set_figheight(drawing.get_figheight() + down * (wanted - room.height) / drawing.dpi)
 
 
@@ -102,7 +108,7 @@ def _label_sides(axes: Axes, figure: Heatmap, shape: tuple[int, ...]) -> None:
     _name_ticks(axes.yaxis, figure.row_labels, shape[0])
 
 
-def _name_ticks(side: Side, labels: Sequence[str], count: int, most: int = 24) -> None:
+def _name_ticks(side: Side, labels: Sequence[str], count: int, most: int = _NAMED) -> None:
     if labels:
         every = max(1, -(-count // most))
         side.set_ticks(range(0, min(count, len(labels)), every), [plain(label) for label in labels[:count:every]])

@@ -4,8 +4,20 @@
 loss_dynamics(...)}`` at the update after every snapshot. The names in quotes are those that the analyses of ibmon look for.
 """
 
+from .ablation import Ablated, ablated, ablation
 from .gradients import frozen_gradients, parallel_gradients, statistics_of
 from .saliency import saliency
 from .updates import activation_change, changes, loss_dynamics
 
-__all__ = ["activation_change", "changes", "frozen_gradients", "loss_dynamics", "parallel_gradients", "saliency", "statistics_of"]
+__all__ = [
+    "Ablated",
+    "ablated",
+    "ablation",
+    "activation_change",
+    "changes",
+    "frozen_gradients",
+    "loss_dynamics",
+    "parallel_gradients",
+    "saliency",
+    "statistics_of",
+]

@@ -99,3 +99,36 @@ def ibmon_analyses() -> Iterator[AnalysisSpec]:
         requires=("probe:saliency",),
         per_estimator=False,
     )
+    yield AnalysisSpec(
+        name="gates",
+        target="ibmon_analyses.gates:Gates",
+        figures="ibmon_analyses.gates_figures:figures",
+        summary="Gates that tasks put on units: word by word, by class, and correlated between tasks (layers `gate.TASK`).",
+        per_estimator=False,
+    )
+    yield AnalysisSpec(
+        name="task-neurons",
+        target="ibmon_analyses.task_neurons:TaskNeurons",
+        figures="ibmon_analyses.task_neurons_figures:figures",
+        summary="What single units of the layer `hidden` tell about each task and class (runs with `-e ross`).",
+        requires=("layers", "targets"),
+        kinds=("labels",),
+        operations=("pairwise",),
+    )
+    yield AnalysisSpec(
+        name="confusion",
+        target="ibmon_analyses.confusion:Confusion",
+        figures="ibmon_analyses.confusion_figures:figures",
+        summary="Confusion matrix, precision, recall and F1 of every class, from `TASK.output` or the outputs of a classifier.",
+        requires=("targets",),
+        per_estimator=False,
+        default=False,
+    )
+    yield AnalysisSpec(
+        name="ablation",
+        target="ibmon_analyses.ablation:Ablations",
+        figures="ibmon_analyses.ablation_figures:figures",
+        summary="Accuracy with and without the units that tell most about a task (runs with the probe `ablation`).",
+        requires=("probe:ablation",),
+        per_estimator=False,
+    )

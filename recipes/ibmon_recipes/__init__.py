@@ -37,3 +37,13 @@ def ibmon_recipes() -> Iterator[RecipeSpec]:
         target="ibmon_recipes.temperature:train",
         summary="Hourly temperature, forecast by a fully recurrent network: what its flow of information is measured in.",
     )
+    yield RecipeSpec(
+        name="tagging",
+        target="ibmon_recipes.tagging:train",
+        summary="Parts of speech and named entities, tagged from units that both tasks share through gates.",
+    )
+    yield RecipeSpec(
+        name="langid",
+        target="ibmon_recipes.langid:train",
+        summary="The language of every word of tweets: from all units of a recurrent layer, or from two of them.",
+    )

@@ -313,3 +313,12 @@ def test_a_passage_of_many_pages_is_cut_and_says_so(tmp_path: Path) -> None:
     shown = texts(tmp_path / "a.svg")
     more = next(re.match(r"… (\d+) more words", text) for text in shown if text.startswith("…"))
     assert sum(text.startswith("word") for text in shown) + int(more[1]) == 4000
+
+
+def test_names_of_many_rows_have_room_in_a_wide_matrix(tmp_path: Path) -> None:
+    wide = Heatmap(name="h", title="h", values=np.zeros((17, 48)))
+    heights: list[float] = []
+    for figure in (wide, replace(wide, row_labels=tuple(f"word {k}" for k in range(17)))):
+        save(figure, tmp_path / "h.svg", width=COLUMN)
+        heights.append(float(ElementTree.parse(tmp_path / "h.svg").getroot().attrib["height"].removesuffix("pt")))
+    assert heights[1] > heights[0] + 20
