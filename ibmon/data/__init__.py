@@ -1,4 +1,4 @@
-"""Data sets by name: where they lie, fetched and verified, images as numpy arrays, texts, tagged sentences, and time series.
+"""Data sets by name: where they lie, fetched and verified; images and time series as arrays, texts, tagged sentences.
 
 The names are resolved when they are first used, as those of ``ibmon``: listing data sets imports neither numpy nor pooch.
 """
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .archives import members
     from .catalogue import DataSet, File
+    from .corpora import Corpus, corpus, ptb, wikitext2
     from .images import Images, cifar10, digits, fashion_mnist, mnist
     from .series import TimeSeries, jfk_weather, time_series
     from .store import Availability, available, cache_folder, fetch, files
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Availability": "store",
+    "Corpus": "corpora",
     "DataSet": "catalogue",
     "File": "catalogue",
     "Images": "images",
@@ -30,6 +32,7 @@ _HOME = {
     "codeswitch_en_es": "tagged",
     "conll": "tagged",
     "conllu": "tagged",
+    "corpus": "corpora",
     "digits": "images",
     "fashion_mnist": "images",
     "fetch": "store",
@@ -38,17 +41,20 @@ _HOME = {
     "jfk_weather": "series",
     "members": "archives",
     "mnist": "images",
+    "ptb": "corpora",
     "spans": "tagged",
     "sst": "texts",
     "time_series": "series",
     "ud_ewt": "tagged",
     "uner_ewt": "tagged",
+    "wikitext2": "corpora",
     "wnut17": "tagged",
     "words": "texts",
 }
 
 __all__ = [
     "Availability",
+    "Corpus",
     "DataSet",
     "File",
     "Images",
@@ -62,6 +68,7 @@ __all__ = [
     "codeswitch_en_es",
     "conll",
     "conllu",
+    "corpus",
     "digits",
     "fashion_mnist",
     "fetch",
@@ -70,11 +77,13 @@ __all__ = [
     "jfk_weather",
     "members",
     "mnist",
+    "ptb",
     "spans",
     "sst",
     "time_series",
     "ud_ewt",
     "uner_ewt",
+    "wikitext2",
     "wnut17",
     "words",
 ]

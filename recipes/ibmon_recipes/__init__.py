@@ -47,3 +47,8 @@ def ibmon_recipes() -> Iterator[RecipeSpec]:
         target="ibmon_recipes.langid:train",
         summary="The language of every word of tweets: from all units of a recurrent layer, or from two of them.",
     )
+    yield RecipeSpec(
+        name="lm",
+        target="ibmon_recipes.lm:train",
+        summary="A language model of the Penn Treebank, WikiText-2 or your text, with and without an activation norm penalty.",
+    )
