@@ -4,8 +4,9 @@ Everything a recipe, a plugin or a training script may use is a name of this pac
 are first used, so that ``import ibmon`` costs nothing and discovery of plugins never imports torch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from . import lazily
 
 if TYPE_CHECKING:
     from .capture import tap
@@ -114,10 +115,4 @@ __all__ = [
     "tap",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily.names(__name__, _HOME)

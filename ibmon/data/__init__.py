@@ -3,8 +3,9 @@
 The names are resolved when they are first used, as those of ``ibmon``: listing data sets imports neither numpy nor pooch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ibmon import lazily
 
 if TYPE_CHECKING:
     from .archives import members
@@ -88,10 +89,4 @@ __all__ = [
     "words",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily.names(__name__, _HOME)

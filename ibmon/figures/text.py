@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import math
 import threading
-import unicodedata
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import plotext
 
-from .figure import Axis, Curves, Figure, Heatmap, Histogram, Passage, Plane, Reference, Scale, Table, View
+from .figure import Axis, Curves, Figure, Heatmap, Histogram, Passage, Plane, Reference, Scale, View
 from .panels import apart, panels, shown_runs
 from .passages import words_of
 from .table import table
 from .text_heatmap import heatmap_lines
 from .text_passage import passage_lines
+from .text_table import aligned, clean
 from .ticks import ticks
 from .view import (
     RUN_MARKS,
@@ -70,15 +70,15 @@ def render(figure: Figure, columns: int, rows: int, colour: bool, view: View | N
     if isinstance(figure, Plane | Curves):
         x, y = (replace(a, scale=s or a.scale) for a, s in ((figure.x, view.x_scale), (figure.y, view.y_scale)))
         figure = replace(figure, x=x, y=y)
-    above = [_clean(figure.title)[:columns]] if figure.title else []
-    below = [_clean(figure.note)[:columns]] if figure.note else []
+    above = [clean(figure.title)[:columns]] if figure.title else []
+    below = [clean(figure.note)[:columns]] if figure.note else []
     legend = _legend(figure, view, columns, 1 if rows < 20 else 3, colour)
     room = rows - len(above) - len(below)
     body: str | None = None
     if columns >= 30 and room - len(legend) >= 8:
         body = _chart(figure, columns, room - len(legend), colour, view)
     if body is None:
-        body = _aligned(table(figure, view), columns, max(room, 2))
+        body = aligned(table(figure, view), columns, max(room, 2))
     else:
         above += legend
     return "\n".join([*above, body, *below])
@@ -87,8 +87,8 @@ def render(figure: Figure, columns: int, rows: int, colour: bool, view: View | N
 def _panels(figure: Figure, columns: int, rows: int, colour: bool, view: View) -> str:
     """The runs of a comparison below each other, each headed by its name, with the same limits and colours."""
     shown, every = panels(figure, view), runs_of(figure)
-    above = [_clean(figure.title)[:columns]] if figure.title else []
-    below = [_clean(figure.note)[:columns]] if figure.note else []
+    above = [clean(figure.title)[:columns]] if figure.title else []
+    below = [clean(figure.note)[:columns]] if figure.note else []
     room = (rows - len(above) - len(below)) // len(shown)
     headed = [replace(part, title=f"{RUN_MARKS[every.index(run)]} {run}", note="") for run, part in shown.items()]
     return "\n".join([*above, *(render(part, columns, room, colour, view) for part in headed), *below])
@@ -102,16 +102,16 @@ def _chart(figure: Figure, columns: int, rows: int, colour: bool, view: View) ->
             return None  # its numbers say more than shades
         cleaned = replace(
             figure,
-            x=replace(figure.x, label=_clean(figure.x.label)),
-            y=replace(figure.y, label=_clean(figure.y.label)),
-            value_label=_clean(figure.value_label),
-            row_labels=tuple(map(_clean, figure.row_labels)),
-            column_labels=tuple(map(_clean, figure.column_labels)),
+            x=replace(figure.x, label=clean(figure.x.label)),
+            y=replace(figure.y, label=clean(figure.y.label)),
+            value_label=clean(figure.value_label),
+            row_labels=tuple(map(clean, figure.row_labels)),
+            column_labels=tuple(map(clean, figure.column_labels)),
         )
         return "\n".join(heatmap_lines(cleaned, view, columns, rows, colour)) or None
     if isinstance(figure, Passage):
-        words, labels = tuple(map(_clean, words_of(figure))), tuple(map(_clean, figure.labels))
-        spelt = replace(figure, words=words, labels=labels, value_label=_clean(figure.value_label))
+        words, labels = tuple(map(clean, words_of(figure))), tuple(map(clean, figure.labels))
+        spelt = replace(figure, words=words, labels=labels, value_label=clean(figure.value_label))
         return "\n".join(passage_lines(spelt, columns, rows, colour)) or None
     with _LOCK:
         plotext.figure.clear()
@@ -173,7 +173,7 @@ def _ruler(axis: Axis, name: str, values: Sequence[np.ndarray], marks: Sequence[
     if shown:
         ruler.ticks(_laid(np.array([value for value, _ in shown]), axis.scale).tolist(), [label for _, label in shown])
     if axis.label:
-        plotext.figure.label(_clean(axis.label), name, 0)
+        plotext.figure.label(clean(axis.label), name, 0)
     return low, high
 
 
@@ -259,7 +259,7 @@ def _heads(figure: Plane | Curves, view: View, drawn: dict[int, tuple[np.ndarray
         if i in _named(figure, view):
             x, y = (float(values[-1]) for values in drawn[i])
             side = "right" if x > span[0] + 0.9 * (span[1] - span[0]) else "left"
-            plotext.figure.draw(plotext.figure.text(x, y, _clean(runs[i] + marks[i]), alignment=side))
+            plotext.figure.draw(plotext.figure.text(x, y, clean(runs[i] + marks[i]), alignment=side))
     return bool(known)
 
 
@@ -307,7 +307,7 @@ def _legend(figure: Figure, view: View, columns: int, most: int, colour: bool) -
     lines: list[str] = []
     room = 0
     for text, ink in parts:
-        text = _clean(text)
+        text = clean(text)
         if room < len(text) + 2:
             if len(lines) == most or len(text) > columns:
                 if lines and room >= 3:
@@ -364,38 +364,5 @@ def _histogram(figure: Histogram) -> bool:
         plotext.figure.draw(plotext.figure.bar(middle, counts[0].tolist(), width=1))
     for axis, name in ((figure.x, "x"), (figure.y, "y")):
         if axis.label:
-            plotext.figure.label(_clean(axis.label), name, 0)
+            plotext.figure.label(clean(axis.label), name, 0)
     return True
-
-
-def _aligned(figure: Table, columns: int, rows: int) -> str:
-    """A table with columns two spaces apart, cut where there is no room."""
-    if not figure.columns or not figure.rows:
-        return "no measurement yet"
-    kept = figure.rows if len(figure.rows) < rows else figure.rows[: max(rows - 2, 1)]
-    cells = [[_clean(row[k]) if k < len(row) else "" for k in range(len(figure.columns))] for row in (figure.columns, *kept)]
-    widths = [min(max(len(row[k]) for row in cells), max(12, columns // 2)) for k in range(len(figure.columns))]
-    right = [all(_numeric(row[k]) for row in cells[1:] if row[k]) for k in range(len(widths))]
-    lines: list[str] = []
-    for row in cells:
-        parts = [c[:w].rjust(w) if r else c[:w].ljust(w) for c, w, r in zip(row, widths, right, strict=True)]
-        lines.append("  ".join(parts).rstrip()[:columns])
-    if len(kept) < len(figure.rows):
-        lines.append(f"… {len(figure.rows) - len(kept)} more"[:columns])
-    return "\n".join(lines)
-
-
-def _numeric(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return text == "–"
-    return True
-
-
-def _clean(text: str) -> str:
-    """Without control characters, and without those that take no cell or two."""
-    return "".join(
-        c if c.isprintable() and unicodedata.category(c)[0] != "M" and unicodedata.east_asian_width(c) not in "WF" else "?"
-        for c in text
-    )

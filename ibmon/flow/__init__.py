@@ -4,8 +4,9 @@ Analyses, notebooks and ``ibmon flow`` use these names alike; ``docs/flow.md`` s
 files. The names are resolved when they are first used, so that what draws (``ibmon.flow.figures``) imports no torch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ibmon import lazily
 
 if TYPE_CHECKING:
     from .bottlenecks import Bottleneck, bottleneck
@@ -84,10 +85,4 @@ __all__ = [
     "trophic_levels",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily.names(__name__, _HOME)

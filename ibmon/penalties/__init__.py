@@ -5,8 +5,9 @@ negative log likelihood and means the same for batches of every size. Losses, an
 has the equations side by side. The names are resolved when they are first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ibmon import lazily
 
 if TYPE_CHECKING:
     from .gaussians import gp_kl, vib_kl
@@ -40,10 +41,4 @@ __all__ = [
     "vib_kl",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily.names(__name__, _HOME)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,7 +10,7 @@ import numpy as np
 from ibmon import Figure, History, Image
 
 from .moments import moment
-from .naming import named_set
+from .naming import named_set, slug
 
 UNITS = 1024
 """Units of a layer that are recorded at most."""
@@ -46,7 +45,7 @@ def figures(history: History) -> list[Figure]:
         sample = next(s.subject["sample"] for s in found if s.job == job)
         parts = ["activations", *named_set(evaluation), *([f"sample-{sample}"] if len(jobs) > 1 else [])]
         where = f"sample {sample}" + ("" if evaluation in ("", "all") else f" on {evaluation}")
-        drawn += _of(history, job, evaluation, _slug("-".join(parts)), where)
+        drawn += _of(history, job, evaluation, slug("-".join(parts)), where)
     return drawn
 
 
@@ -119,7 +118,7 @@ def _one_layer(layer: Shown, name: str, where: str) -> Image:
     pitch = (bands[0].shape[1] + GAP) // len(blocks[0])
     whites = ", ".join(f"{white:.3g} {moment}" for white, moment in zip(layer.whites, layer.times, strict=True))
     return Image(
-        name=f"{name}-{_slug(layer.name)}",
+        name=f"{name}-{slug(layer.name)}",
         title=f"channels of {_named(layer.name)}, {where}",
         screen="activations",
         note=f"white: the layer's largest value ({whites}), black: 0 and below",
@@ -132,10 +131,6 @@ def _one_layer(layer: Shown, name: str, where: str) -> Image:
 
 def _named(layer: str) -> str:
     return f"layer {layer}" if layer.isdigit() else layer
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")
 
 
 def _panel(grey: np.ndarray, side: int, width: int) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from ibmon import Figure, History, Series, Table
 
 from .compression import Drop, Surrogate, controls, drop_of, surrogate, verdict
-from .naming import named_set
+from .naming import named_set, slug
 
 _ANALYSIS = "information-plane"
 
@@ -48,7 +47,7 @@ def _of(history: History, series: Sequence[Series]) -> Iterator[Table]:
             drops[surrogates[s.estimator]] = _drop(s)
     evaluation = series[0].evaluation
     named = named_set(evaluation)
-    end, where = "".join(f"-{_slug(name)}" for name in named), "".join(f" on {name}" for name in named)
+    end, where = "".join(f"-{slug(name)}" for name in named), "".join(f" on {name}" for name in named)
     yield Table(
         name=f"compression{end}",
         title=f"compression of I(X;T){where}",
@@ -136,7 +135,3 @@ def _further(surrogates: Sequence[Surrogate]) -> str:
 
 def _in_epochs(series: Series) -> bool:
     return bool(np.isfinite(series.epoch).any())
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-") or "all"

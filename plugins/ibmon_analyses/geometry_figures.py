@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import numpy as np
 
 from ibmon import Axis, Curves, Figure, History, Line, Series
 
-from .naming import named_set
+from .naming import named_set, slug
 
 _ANALYSIS = "geometry"
 _SQUARED = "squared units of the activation"
@@ -27,7 +26,7 @@ def _of(history: History, evaluation: str) -> Iterator[Curves]:
         return history.select(quantity, job=_ANALYSIS, evaluation=evaluation)
 
     named = named_set(evaluation)
-    end, where = "".join(f"-{_slug(name)}" for name in named), "".join(f" on {name}" for name in named)
+    end, where = "".join(f"-{slug(name)}" for name in named), "".join(f" on {name}" for name in named)
     variance = select("total variance")
     x = Axis(label="epoch" if _in_epochs(variance[0]) else "step", scale="log")
     words = "; median and 10–90 %" if any(s.axes for s in variance) else ""
@@ -46,7 +45,7 @@ def _of(history: History, evaluation: str) -> Iterator[Curves]:
     for task in tasks:
         own = [pair for pair in pairs if _key(pair[0])[1] == task]
         yield Curves(
-            name=f"class-distances{f'-{_slug(task)}' if task else ''}{end}",
+            name=f"class-distances{f'-{slug(task)}' if task else ''}{end}",
             title=f"distances between classes (solid) and within{f' of {task}' if task else ''}{where}",
             screen="plane",
             note=f"{_SQUARED}; the gap is the class separation{words}",
@@ -102,7 +101,3 @@ def _flat(series: Series) -> np.ndarray:
 
 def _in_epochs(series: Series) -> bool:
     return bool(np.isfinite(series.epoch).any())
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-") or "all"

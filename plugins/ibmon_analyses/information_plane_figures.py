@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -13,7 +12,7 @@ from ibmon import Axis, Figure, History, Plane, Reference, Series, Trajectory
 
 from .compression_figures import verdicts
 from .information_plane_curves import flag_names, raised, through_training
-from .naming import named_set
+from .naming import named_set, slug
 
 Pair = tuple[Series, Series]
 """I(X;T) and I(T;Y) of a layer."""
@@ -56,7 +55,7 @@ def figures(history: History) -> list[Figure]:
         parts = [c.kind.estimator, *named_set(c.evaluation), *([c.task] if c.task else [])]
         parts += [_IN_NAMES.get(option, option) for option in c.way]
         same = sum(other.kind == c.kind for other in combinations[:number])
-        suffix = _slug("-".join(parts) + (f"-{same + 1}" if same else ""))
+        suffix = slug("-".join(parts) + (f"-{same + 1}" if same else ""))
         pairs = _pairs(history, c)
         own = _of(history, c, pairs, suffix, important=number == 0)
         drawn += own
@@ -229,7 +228,3 @@ def _broken(pairs: Sequence[Pair], step: int) -> list[str]:
 def _breaks(series: Series, step: int) -> bool:
     flagged = raised(series, "order")[series.step == step]
     return bool(flagged.size) and float(flagged.mean()) > 0.5
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-") or "all"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from ibmon import Axis, Curves, Figure, History, Line, Series
 
 from .moments import ends
-from .naming import named_set
+from .naming import named_set, slug
 from .timepoints_paths import by_time, middle, times_of
 
 _ANALYSIS = "mean-activations"
@@ -28,7 +27,7 @@ def _of(mean: Series, size: Series) -> Curves:
     sets, options = named_set(evaluation), job.partition(":")[2]
     said = [*([options] if options else []), *(["median and 10–90 % of networks"] if len(mean.axes) > 1 else [])]
     return Curves(
-        name=_slug("-".join([_ANALYSIS, layer, *sets, *([options] if options else [])])),
+        name=slug("-".join([_ANALYSIS, layer, *sets, *([options] if options else [])])),
         title=" on ".join([f"averaged activations of {layer}", *sets]),
         screen="activations",
         note="; ".join(["mean over samples and units; dashed: of the absolute activation", *said]),
@@ -66,7 +65,3 @@ def _line(series: Series, row: int, label: str, group: int, *, dashed: bool = Fa
 
 def _key(series: Series) -> tuple[str, str, str]:
     return series.job, series.evaluation, series.subject["layer"]
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")

@@ -34,5 +34,5 @@ def how(series: Series, *words: str) -> str:
 
 
 def slug(text: str) -> str:
-    """A bare word for files and the command line."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")
+    """A bare word for files and the command line; "all" for a text without a letter of one."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "all"

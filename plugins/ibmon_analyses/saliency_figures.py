@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from ibmon import Axis, Curves, Figure, History, Line, Passage, Series, Table
 
 from .moments import ends
-from .naming import named_set
+from .naming import ending, where
 
 _SCREEN = "saliency"
 _NORM = "‖∂L/∂e‖"
@@ -26,9 +25,8 @@ def figures(history: History) -> list[Figure]:
 
 
 def _of(history: History, over_time: Series) -> Iterator[Figure]:
-    sets, options = named_set(over_time.evaluation), over_time.job.partition(":")[2]
-    end = "".join(f"-{_slug(part)}" for part in (*sets, options) if part)
-    of, said = "".join(f" on {one}" for one in sets), f"; {options}" if options else ""
+    options = over_time.job.partition(":")[2]
+    end, of, said = ending(over_time), where(over_time), f"; {options}" if options else ""
 
     def select(quantity: str) -> list[Series]:
         return [s for s in history.select(quantity, evaluation=over_time.evaluation) if s.job == over_time.job]
@@ -104,7 +102,3 @@ def _table(series: Series, occurrences: Series, name: str, of: str, said: str) -
             for k in order.tolist()
         ),
     )
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,7 +10,7 @@ import numpy as np
 from ibmon import Axis, Curves, Figure, Heatmap, History, Line, Plane, Reference, Series
 
 from .information_plane_curves import raised
-from .naming import named_set
+from .naming import named_set, slug
 from .timepoints_paths import by_time, flags_by_time, middle, paths, times_of
 
 _SCREEN = "timepoints"
@@ -68,7 +67,7 @@ def _drawn(history: History, analysis: str) -> list[Figure]:
     for number, c in enumerate(combinations):
         parts = [c.kind.estimator, c.layer, *named_set(c.evaluation), *c.way]
         same = sum(other.kind == c.kind for other in combinations[:number])
-        suffix = _slug("-".join(parts) + (f"-{same + 1}" if same else ""))
+        suffix = slug("-".join(parts) + (f"-{same + 1}" if same else ""))
         own = [s for s in every if (s.evaluation, s.job, s.subject["layer"]) == (c.evaluation, c.job, c.layer)]
         drawn += _of(history, c, own, suffix)
     return [replace(drawn[0], important=True), *drawn[1:]] if drawn else []
@@ -226,12 +225,8 @@ def _entropies(history: History, c: _Combination, y: Series) -> tuple[Reference,
 
 def _task(series: Series) -> str:
     """The end of a figure's name where there are several tasks."""
-    return _slug(f"-{series.subject['task']}") if "task" in series.subject else ""
+    return f"-{slug(series.subject['task'])}" if "task" in series.subject else ""
 
 
 def _of_task(series: Series) -> str:
     return f" of {series.subject['task']}" if "task" in series.subject else ""
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).rstrip("-")
