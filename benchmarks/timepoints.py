@@ -87,7 +87,7 @@ def states_of(tokens, mask, labels):
 
     model = model_of()
     data = EvaluationSet(tokens, {"y": labels}, mask)
-    shot, _ = snapshot(Watched(model, choose(model, ["lstm"]), {"all": data}, {}), "all", 0, None)
+    shot = snapshot(Watched(model, choose(model, ["lstm"]), {"all": data}, {}), "all", 0, None).snapshot
     known = static_data(data)
     return replace(shot, identity=known.identity, inputs=known.inputs, targets=known.targets)
 

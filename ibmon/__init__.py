@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .runs.history import History, Series
     from .schedules import Schedule, every, explicit, log_spaced
     from .specs import AnalysisSpec, EstimatorSpec, RecipeSpec
-    from .tensors import Activation, Estimate, Estimator, EvaluationSet, GradientStatistics, Snapshot, Variable
+    from .tensors import IGNORED, Activation, Estimate, Estimator, EvaluationSet, GradientStatistics, Snapshot, Variable
 
 __version__ = "0.1.0"
 
@@ -48,6 +48,7 @@ _HOME = {
     "Figure": "figures.figure",
     "GradientStatistics": "tensors",
     "Heatmap": "figures.figure",
+    "IGNORED": "tensors",
     "Histogram": "figures.figure",
     "History": "runs.history",
     "IbmonError": "records",
@@ -76,6 +77,7 @@ _HOME = {
 }
 
 __all__ = [
+    "IGNORED",
     "Activation",
     "AnalysisSpec",
     "Axis",

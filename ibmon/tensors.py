@@ -12,6 +12,8 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor
 
+IGNORED = -100
+"""The target of a sample or token that has none, as the losses of torch have it."""
 Forward = Callable[[torch.nn.Module, Any], Any]
 """``forward(model, inputs) -> outputs``, for models that are not simply called with their inputs."""
 
@@ -64,12 +66,14 @@ class Activation:
 class EvaluationSet:
     """The fixed data that snapshots are taken on.
 
-    ``inputs`` is what the model is called with: a tensor ``(samples, ...)``, or a tuple or dict of such tensors.
-    ``targets`` gives labels by task, integers ``(samples,)`` or per token ``(samples, time)``. ``mask`` ``(samples, time)``
-    says which tokens are data. ``forward(model, inputs)`` replaces ``model(inputs)``; ``loss(outputs, targets)``, the mean over
+    ``inputs`` is what the model is called with: a tensor ``(samples, ...)``, a tuple or dict of such tensors, or a loader that
+    gives them in batches with their targets (``Monitor.watch`` draws fixed samples from it).
+    ``targets`` gives labels by task, integers ``(samples,)`` or per token ``(samples, time)``, -100 where there is none.
+    ``mask`` ``(samples, time)`` says which tokens are data; an ``attention_mask`` among the inputs does by itself. ``forward(model, inputs)`` replaces ``model(inputs)``; ``loss(outputs, targets)``, the mean over
     the samples it is given, is for probes that need one. ``vocabulary`` is the word that each integer of token inputs stands
     for: the first 2¹⁸ of them, and 64 characters of each, are kept; ``classes`` are the names of a task's labels, by task, in the
-    order of their integers, kept as the vocabulary is. Raises ValueError for classes that are not lists of names by task.
+    order of their integers, kept as the vocabulary is. ``whole``: the samples belong together, as the nodes of a graph do: they are
+    passed to the model at once, all of them. Raises ValueError for classes that are not lists of names by task.
     """
 
     inputs: Any
@@ -79,6 +83,7 @@ class EvaluationSet:
     loss: Callable[[Any, Mapping[str, Tensor]], Tensor] | None = None
     vocabulary: Sequence[str] | None = None
     classes: Mapping[str, Sequence[str]] | None = None
+    whole: bool = False
 
     def __post_init__(self) -> None:
         given: Any = {} if self.classes is None else self.classes

@@ -22,10 +22,12 @@ from .signatures import is_recipe
 def main(path: str) -> int:
     """Returns the exit code of the process."""
     run = RunDirectory(Path(path))
+    info = run.info()
+    os.environ[RUN_VARIABLE] = str(run.path.resolve())
+    if is_program(info.target):
+        return _become(info)
     # Before torch is imported: who looks at the run now sees that somebody is at work.
     locks.acquire(run.lock("trainer"))
-    os.environ[RUN_VARIABLE] = str(run.path)
-    info = run.info()
     if info.target.endswith(".py") and not is_recipe(Path(info.target)):
         return _run_script(info)
     return _run_recipe(info)
@@ -61,6 +63,20 @@ def _run_recipe(info: RunInfo) -> int:
     else:
         monitor.close("stopped" if monitor.should_stop else "finished")
     return 0
+
+
+def is_program(target: str) -> bool:
+    """Whether a run's target is a program with arguments rather than a recipe or a script."""
+    return not target.endswith(".py") and ":" not in target
+
+
+def _become(info: RunInfo) -> int:
+    """The process becomes the program that was asked for; the Monitor in it, or in a child, finds its run by the environment."""
+    try:
+        os.execvp(info.target, [info.target, *info.arguments])
+    except OSError as error:
+        print(f"ibmon: {info.target} cannot be run: {error.strerror}.", file=sys.stderr)
+        return 127
 
 
 def _run_script(info: RunInfo) -> int:

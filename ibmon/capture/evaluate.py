@@ -14,11 +14,18 @@ from ibmon.spool import StaticData
 from ibmon.tensors import Activation, EvaluationSet, Snapshot, Variable
 
 from . import shadow
-from .layers import Layer, Recorder, axes_of, first_tensor, to_host
+from .layers import Layer
+from .recording import Recorder, axes_of, first_tensor, to_host
 from .taps import collecting
 
 CHUNK = 4096
-"""Samples of one forward pass."""
+"""Samples of one forward pass, at most."""
+CHUNK_BYTES = 2**28
+"""Bytes of activations that one forward pass may record: what it takes beside them is of that order, too."""
+TRIAL = 16
+"""Samples that tell how much one takes."""
+MOST_OUTPUTS = 2**14
+"""Numbers of a sample's output that are kept: probabilities of a vocabulary at every token outweigh all layers."""
 
 Capture = Callable[[EvaluationSet], Mapping[str, Activation]]
 Probe = Callable[..., Activation | Tensor | Mapping[str, Activation | Tensor]]
@@ -38,6 +45,16 @@ class Watched:
     batch_size: int | None = None
     seed: int = 0
     updates: Mapping[str, Probe] = field(default_factory=dict[str, Probe])
+    chunk: int = CHUNK
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A snapshot, the probes that failed with their errors, and the layers that gave nothing to measure with the reason."""
+
+    snapshot: Snapshot
+    failed: Mapping[str, str] = field(default_factory=dict[str, str])
+    unusable: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def samples_of(data: EvaluationSet) -> int:
@@ -52,7 +69,7 @@ def samples_of(data: EvaluationSet) -> int:
 def limited(data: EvaluationSet, most: int, seed: int = 0) -> EvaluationSet:
     """At most ``most`` samples, drawn once and kept in order: the same ones for every snapshot and every run of this seed."""
     n = samples_of(data)
-    if n <= most:
+    if n <= most or data.whole:
         return data
     return of_rows(data, torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:most].sort().values)
 
@@ -75,12 +92,36 @@ def static_data(data: EvaluationSet) -> StaticData:
     mask = None if data.mask is None else to_host(data.mask.detach())
     fits = mask is not None and mask.shape == values.shape[: mask.ndim]
     inputs = Activation(values, axes_of(values), mask if fits else None)
-    targets = {task: to_host(t.detach()) for task, t in _targets(data).items()}
+    targets = {task: to_host(t.detach()).long() for task, t in labels(data).items()}
     return StaticData(Variable.identity(rows).values, inputs, targets, data.vocabulary, data.classes or {})
 
 
-def snapshot(watched: Watched, name: str, step: int, epoch: float | None) -> tuple[Snapshot, dict[str, str]]:
-    """The network now, on the evaluation set ``name``, and the probes that failed with their errors.
+def labels(data: EvaluationSet) -> dict[str, Tensor]:
+    """The targets of an evaluation set that are labels: integers, by task. Real numbers are targets for probes alone."""
+    return {task: t for task, t in _targets(data).items() if not (t.is_floating_point() or t.is_complex())}
+
+
+def chunk_of(watched: Watched, name: str) -> tuple[int, int]:
+    """How many samples of the evaluation set ``name`` one forward pass may take, and the bytes that one sample's layers take.
+
+    A pass of a few samples tells. Raises CaptureError, or whatever the model raises.
+    """
+    data = watched.evaluation[name]
+    n = samples_of(data)
+    if watched.capture is not None or data.whole or n <= TRIAL:
+        return CHUNK, 0
+    few = of_rows(data, torch.arange(TRIAL))
+    assert watched.model is not None
+    shadow.refuse_uninitialised(watched.model)
+    with shadow.unnoticed(watched.model, watched.autocast):
+        layers, outputs, _ = _forward(watched, few)
+    given = [a.values.nbytes for a in (*layers.values(), *(() if outputs is None else (outputs,)))]
+    each = max(1, sum(given) // TRIAL)
+    return max(1, min(CHUNK, CHUNK_BYTES // each)), each
+
+
+def snapshot(watched: Watched, name: str, step: int, epoch: float | None) -> Taken:
+    """The network now, on the evaluation set ``name``.
 
     Raises CaptureError, or whatever the model raises.
     """
@@ -88,45 +129,66 @@ def snapshot(watched: Watched, name: str, step: int, epoch: float | None) -> tup
     if watched.model is not None:
         shadow.refuse_uninitialised(watched.model)
     outputs: Activation | None = None
+    unusable: Mapping[str, str] = {}
     with shadow.unnoticed(watched.model, watched.autocast):
         if watched.capture is not None:
             layers = {k: replace(a, values=to_host(a.values.detach())) for k, a in watched.capture(data).items()}
         else:
-            layers, outputs = _forward(watched, data)
+            layers, outputs, unusable = _forward(watched, data)
         probes, failed = _answers(watched.probes, lambda: [_own_copy(watched)], data, watched.seed)
     layers = {k: _masked(a, data.mask) for k, a in layers.items()}
-    return Snapshot(step, epoch, name, layers, outputs=outputs, probes=probes, batch_size=watched.batch_size), failed
+    shot = Snapshot(step, epoch, name, layers, outputs=outputs, probes=probes, batch_size=watched.batch_size)
+    return Taken(shot, failed, unusable)
 
 
-def _forward(watched: Watched, data: EvaluationSet) -> tuple[dict[str, Activation], Activation | None]:
+def _forward(watched: Watched, data: EvaluationSet) -> tuple[dict[str, Activation], Activation | None, Mapping[str, str]]:
     assert watched.model is not None
     try:
         model = shadow.copied(watched.model)
     except Exception:  # a model may refuse to be copied in any way
         with shadow.in_place(watched.model) as model:
-            return forward(model, watched.layers, data)
-    return forward(model, watched.layers, data)
+            return _chunked(model, watched.layers, data, watched.chunk)
+    return _chunked(model, watched.layers, data, watched.chunk)
 
 
 def forward(model: nn.Module, watched: Sequence[Layer], data: EvaluationSet) -> tuple[dict[str, Activation], Activation | None]:
     """The activations of the layers and the outputs on an evaluation set, in chunks of its samples."""
+    layers, outputs, _ = _chunked(model, watched, data, CHUNK)
+    return layers, outputs
+
+
+def _chunked(
+    model: nn.Module, watched: Sequence[Layer], data: EvaluationSet, chunk: int
+) -> tuple[dict[str, Activation], Activation | None, Mapping[str, str]]:
     outputs: list[Tensor] = []
     n = samples_of(data)
+    chunk = max(n, 1) if data.whole else chunk
+    device = _device_of(model)
     with collecting() as tapped, Recorder(model, watched) as recorder:
-        for start in range(0, n, CHUNK):
-            part = data.inputs if n <= CHUNK else _map(data.inputs, lambda t, s=start: t[s : s + CHUNK])
+        for start in range(0, n, chunk):
+            part = data.inputs if n <= chunk else _map(data.inputs, lambda t, s=start: t[s : s + chunk])
+            if device is not None:
+                part = _map(part, lambda t: t.to(device))
+            if data.forward is None:
+                recorder.expect(min(chunk, n - start))
             output = first_tensor(call(model, data, part))
-            if output is not None:
+            if output is not None and (output.ndim == 0 or output[:1].numel() <= MOST_OUTPUTS):
                 outputs.append(to_host(output.detach()))
             recorder.next_chunk()
         layers = recorder.activations()
     for name, taken in tapped.items():
         values = to_host(torch.cat([v for v, _ in taken]) if len(taken) > 1 else taken[0][0])
         layers[name] = Activation(values, taken[0][1] or axes_of(values))
-    if not outputs:
-        return layers, None
+    if not outputs or outputs[0].ndim == 0:
+        return layers, None, recorder.unusable
     joined = torch.cat(outputs) if len(outputs) > 1 else outputs[0]
-    return layers, Activation(joined, axes_of(joined))
+    return layers, Activation(joined, axes_of(joined)), recorder.unusable
+
+
+def _device_of(model: nn.Module) -> torch.device | None:
+    """The device of all parameters; None where they lie on several, or there are none."""
+    devices = {p.device for p in model.parameters()}
+    return devices.pop() if len(devices) == 1 else None
 
 
 def call(model: nn.Module, data: EvaluationSet, inputs: Any) -> Any:

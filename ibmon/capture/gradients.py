@@ -16,7 +16,7 @@ import torch
 from ibmon.tensors import GradientStatistics
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 MOST_MINIBATCHES = 32
 
@@ -114,6 +114,16 @@ class GradientWindow:
                 size = p.numel() // (self.replicas or 1)
                 out[name] = GradientStatistics(mean, std, count, norm, size, nonfinite, population)
         return out
+
+
+def parameters_of(model: nn.Module | None, optimizer: torch.optim.Optimizer | None) -> dict[str, nn.Parameter]:
+    """The parameters whose gradients are read, by name."""
+    if model is not None:
+        return {name: p for name, p in model.named_parameters() if p.requires_grad}
+    if optimizer is None:
+        return {}
+    listed = [p for group in optimizer.param_groups for p in group["params"]]
+    return {f"parameter{i}": p for i, p in enumerate(listed)}
 
 
 def _full(tensor: Tensor) -> Tensor:

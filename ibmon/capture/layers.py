@@ -6,25 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import NoReturn
 
-import torch
-from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
+from torch import nn
 
 from ibmon.records import LayerInfo, UsageError
-from ibmon.tensors import Activation
 
 from . import recurrent
-
-if TYPE_CHECKING:
-    from torch.utils.hooks import RemovableHandle
 
 Asked = Mapping[str, str] | Sequence[str | type[nn.Module]] | None
 
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 _PREACTIVATION = (nn.Linear, nn.Bilinear, nn.modules.conv._ConvNd, nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)  # pyright: ignore[reportPrivateUsage]
+MOST = 32
+"""Layers that are watched without being asked for."""
+MOST_OUTPUTS = 4096
+"""Units of an output layer that is watched without being asked for: those of a vocabulary outweigh all other layers."""
+_LISTS = (nn.ModuleList, nn.Sequential)
+_NONLINEAR = ("Activation", "GELU", "ReLU", "SiLU", "Swish", "Mish", "Tanh", "Sigmoid", "Softmax")
+"""Endings of the names that libraries give to nonlinearities of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,14 @@ def choose(model: nn.Module, asked: Asked) -> list[Layer]:
     """The layers asked for by name, glob or type (or ``{shown name: module name}``), in the model's order.
 
     States and gates of recurrent layers have names of their own (``recurrent.parts``): what fits no module means those.
-    Without a wish: every activation module and recurrent layer, and the last leaf that has parameters (the output); where there
-    is none of these, every leaf with parameters, which are pre-activations. Raises UsageError for a name that fits nothing, and
-    for the inside of a recurrent layer that has projections.
+    Without a wish: every activation module and recurrent layer, of a transformer instead every block (the residual stream behind
+    it), and the last leaf that has parameters, the output, unless it is a vocabulary's; where there is none of these, every leaf
+    with parameters, which are pre-activations. Raises UsageError for a name that fits nothing, and for the inside of a recurrent
+    layer that has projections.
     """
     modules = {name: module for name, module in model.named_modules() if name}
     if asked is None:
-        return [Layer(name, name) for name in _default(modules)]
+        return [Layer(name, name) for name in _default(model, modules)]
     if isinstance(asked, Mapping):
         return [layer for shown, wish in asked.items() for layer in _named(shown, wish, modules)]
     wanted: set[str] = set()
@@ -65,6 +66,13 @@ def choose(model: nn.Module, asked: Asked) -> list[Layer]:
         mine += [Layer(f"{name}.{label}", name, part) for part, label in recurrent.parts(module).items()]
         out += [layer for layer in mine if layer.part is None or layer in inside]
     return out
+
+
+def spread(layers: Sequence[Layer], most: int = MOST) -> list[Layer]:
+    """At most so many of the layers, evenly spaced, the first and the last among them."""
+    if len(layers) <= most:
+        return list(layers)
+    return [layers[round(k * (len(layers) - 1) / (most - 1))] for k in range(most)]
 
 
 def _named(shown: str, wish: str, modules: Mapping[str, nn.Module]) -> list[Layer]:
@@ -99,19 +107,48 @@ def _refuse(name: str, modules: Mapping[str, nn.Module]) -> NoReturn:
     raise UsageError(f"There is no layer {name!r}; {hint}")
 
 
-def _default(modules: Mapping[str, nn.Module]) -> list[str]:
-    leaves = {name: m for name, m in modules.items() if not any(m.children())}
+def _default(model: nn.Module, modules: Mapping[str, nn.Module]) -> list[str]:
+    blocks = _transformer_blocks({"": model, **modules})
+    leaves = {name: m for name, m in modules.items() if not any(m.children()) and not _inside_any(name, blocks)}
     with_parameters = [name for name, m in leaves.items() if any(True for _ in m.parameters(recurse=False))]
-    chosen = {name for name, m in leaves.items() if is_activation(m) or isinstance(m, _RECURRENT)}
+    chosen = {name for name, m in leaves.items() if is_activation(m) or isinstance(m, _RECURRENT)} | blocks
     if not chosen:
         return with_parameters
-    last = next((name for name in reversed(leaves) if name in chosen or name in with_parameters), None)
-    return [name for name in leaves if name in chosen or name == last]
+    last = next((name for name in reversed(list(modules)) if name in chosen or name in with_parameters), None)
+    if last is not None and getattr(modules[last], "out_features", 0) <= MOST_OUTPUTS:
+        chosen.add(last)
+    return [name for name in modules if name in chosen]
+
+
+def _transformer_blocks(modules: Mapping[str, nn.Module]) -> set[str]:
+    """The blocks of transformers: of a list in which one holds an attention, the modules that are made of others.
+
+    Of lists in lists it is the outermost whose entries are more than lists themselves.
+    """
+    found: set[str] = set()
+    for name, module in modules.items():
+        if not (isinstance(module, nn.MultiheadAttention) or "Attention" in type(module).__name__):
+            continue
+        owners = name.split(".")
+        for k in range(1, len(owners)):
+            owner, block = ".".join(owners[: k - 1]), ".".join(owners[:k])
+            if isinstance(modules[owner], _LISTS) and not isinstance(modules[block], _LISTS):
+                prefix = f"{owner}." if owner else ""
+                found |= {prefix + child for child, m in modules[owner].named_children() if any(m.children())}
+                break
+    return found
+
+
+def _inside_any(name: str, owners: set[str]) -> bool:
+    return any(name.startswith(f"{owner}.") for owner in owners)
 
 
 def is_activation(module: nn.Module) -> bool:
-    """Whether a module is an elementwise nonlinearity or a softmax."""
-    return type(module).__module__ == "torch.nn.modules.activation" and not isinstance(module, nn.MultiheadAttention)
+    """Whether a module is an elementwise nonlinearity or a softmax: one of torch, or of another library by its name."""
+    kind = type(module)
+    if kind.__module__ == "torch.nn.modules.activation":
+        return not isinstance(module, nn.MultiheadAttention)
+    return not any(True for _ in module.parameters()) and kind.__name__.endswith(_NONLINEAR)
 
 
 def describe(layer: Layer, model: nn.Module) -> LayerInfo:
@@ -127,114 +164,3 @@ def describe(layer: Layer, model: nn.Module) -> LayerInfo:
     if isinstance(final, _PREACTIVATION):
         stage = "pre-activation"
     return LayerInfo(name=layer.name, type=type(module).__name__, stage=stage)
-
-
-def first_tensor(output: Any) -> Tensor | None:
-    """The tensor that a module's output mainly is: itself, or the first one of a tuple, list, dict or dataclass."""
-    if isinstance(output, Tensor):
-        return output
-    if isinstance(output, Mapping):
-        output = tuple(output.values())
-    elif hasattr(output, "__dataclass_fields__"):
-        output = tuple(getattr(output, name) for name in output.__dataclass_fields__)
-    if isinstance(output, tuple | list):
-        for item in output:
-            found = first_tensor(item)
-            if found is not None:
-                return found
-    return None
-
-
-def axes_of(values: Tensor) -> tuple[str, ...]:
-    """What the dimensions of a module's output usually mean."""
-    match values.ndim:
-        case 1:
-            return ("sample",)
-        case 2:
-            return ("sample", "unit")
-        case 3:
-            return ("sample", "time", "unit")
-        case 4:
-            return ("sample", "channel", "height", "width")
-        case _:
-            return ("sample", *(f"axis{i}" for i in range(1, values.ndim)))
-
-
-class Recorder:
-    """Copies the layers' outputs the moment they exist (an in-place operation may follow), by shown name.
-
-    A module that is called several times in one pass gives ``name``, ``name:2``, ``name:3`` ... Recurrent outputs are put
-    into (sample, time, unit) order, packed ones with a mask; their parts are unrolled from what the module was called with.
-    Use as a context manager; call ``next_chunk`` after each forward pass.
-    """
-
-    def __init__(self, model: nn.Module, layers: Sequence[Layer]) -> None:
-        self._model, self._layers = model, layers
-        self._taken: dict[str, list[tuple[Tensor, Tensor | None]]] = {}
-        self._calls: dict[str, int] = {}
-        self._handles: list[RemovableHandle] = []
-
-    def __enter__(self) -> Self:
-        unrolled: dict[str, dict[str, recurrent.Part]] = {}
-        for layer in self._layers:
-            if layer.part is not None:
-                unrolled.setdefault(layer.module, {})[layer.name] = layer.part
-                continue
-            module = self._model.get_submodule(layer.module)
-            self._handles.append(module.register_forward_hook(partial(self._take, layer.name)))
-        for name, parts in unrolled.items():
-            module = self._model.get_submodule(name)
-            self._handles.append(module.register_forward_hook(partial(self._unroll, parts), with_kwargs=True))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for handle in self._handles:
-            handle.remove()
-
-    def _take(self, name: str, module: nn.Module, _: Any, output: Any) -> None:
-        mask = None
-        if isinstance(output, tuple) and isinstance(module, nn.RNNBase) and isinstance(output[0], PackedSequence):
-            values, mask = recurrent.padded(output[0])
-        else:
-            values = first_tensor(output)
-            if values is None or not values.is_floating_point():
-                return
-            if isinstance(module, nn.RNNBase) and not module.batch_first and values.ndim == 3:
-                values = values.transpose(0, 1)
-        self._keep(name, to_host(values.detach()), mask)
-
-    def _unroll(
-        self, parts: Mapping[str, recurrent.Part], module: nn.RNNBase, args: tuple[Any, ...], kwargs: dict[str, Any], _: Any
-    ) -> None:
-        found, mask = recurrent.unroll(module, set(parts.values()), *args, **kwargs)
-        for name, part in parts.items():
-            self._keep(name, found[part].cpu(), mask)
-
-    def _keep(self, name: str, values: Tensor, mask: Tensor | None) -> None:
-        call = self._calls[name] = self._calls.get(name, 0) + 1
-        name = name if call == 1 else f"{name}:{call}"
-        self._taken.setdefault(name, []).append((values, None if mask is None else mask.cpu()))
-
-    def next_chunk(self) -> None:
-        self._calls.clear()
-
-    def activations(self) -> dict[str, Activation]:
-        """What was taken, chunks joined along the samples."""
-        return {name: _joined(chunks) for name, chunks in self._taken.items()}
-
-
-def _joined(chunks: Sequence[tuple[Tensor, Tensor | None]]) -> Activation:
-    """One activation of the chunks of a layer; packed sequences of a chunk are as long as its longest, and get padded."""
-    values, mask = [v for v, _ in chunks], None
-    if any(m is not None for _, m in chunks):
-        time = max(v.shape[1] for v in values)
-        masks = [torch.ones(v.shape[:2], dtype=torch.bool) if m is None else m for v, m in chunks]
-        mask = torch.cat([nn.functional.pad(m, (0, time - m.shape[1])) for m in masks])
-        values = [nn.functional.pad(v, (0, 0, 0, time - v.shape[1])) for v in values]
-    joined = torch.cat(values) if len(values) > 1 else values[0]
-    return Activation(joined, axes_of(joined), mask)
-
-
-def to_host(values: Tensor) -> Tensor:
-    """A copy of its own in the host's memory."""
-    return values.clone() if values.device.type == "cpu" else values.to("cpu")

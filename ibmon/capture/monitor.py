@@ -16,14 +16,14 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from ibmon.records import IbmonError, Scalars, StopTraining, UsageError
-from ibmon.runs.log import BARE_NAME
+from ibmon.records import IbmonError, Scalars, StopTraining
 from ibmon.schedules import Schedule, parse
 from ibmon.tensors import EvaluationSet, GradientStatistics
 
 from . import layers as layer_choice
+from . import loaders, processes
 from .evaluate import Capture, Probe, Watched
-from .gradients import GradientWindow, evenly
+from .gradients import GradientWindow, evenly, parameters_of
 from .session import Session, device_of
 from .shadow import unwrapped
 from .watching import Watching, number
@@ -73,7 +73,7 @@ class Monitor:
             self.watch(model, **watch)
 
     def _open(self) -> Watching | None:
-        if os.environ.get("RANK", "0") != "0":
+        if processes.rank() != 0:
             return None
         try:
             session = Session.open()
@@ -94,7 +94,7 @@ class Monitor:
         model: nn.Module | None = None,
         *,
         optimizer: torch.optim.Optimizer | None = None,
-        evaluation: Mapping[str, EvaluationSet] | EvaluationSet | None = None,
+        evaluation: Mapping[str, EvaluationSet | Any] | EvaluationSet | Any = None,
         layers: layer_choice.Asked = None,
         capture: Capture | None = None,
         probes: Mapping[str, Probe] | None = None,
@@ -111,8 +111,9 @@ class Monitor:
         Args:
             model: the network; none with ``capture``.
             optimizer: counts updates and shows gradients by itself; without it call ``step`` once per update.
-            evaluation: the fixed data snapshots are taken on, one set or several by name.
-            layers: names, globs or module types, or ``{shown name: module name}``; default: activations and recurrent layers.
+            evaluation: the fixed data snapshots are taken on, one set or several by name, or loaders.
+            layers: names, globs or module types, or ``{shown name: module name}``; default: activations and recurrent layers, or
+                the blocks of a transformer.
             capture: ``capture(evaluation_set) -> {name: Activation}``, for networks trained as one batched model.
             probes: ``probe(model, evaluation_set, rng=generator)`` by name; each gets a copy of the model of its own.
             updates: ``probe(before, after, evaluation_set, rng=generator)`` by name: what the update after a snapshot changed;
@@ -122,7 +123,7 @@ class Monitor:
             schedule: when, unless the command line says; default: log-spaced, thinned to stay under the budget.
             replicas: the first dimension of every parameter counts this many networks.
             autocast: the type that the evaluation pass autocasts to, where the training does.
-            batch_size: samples in a minibatch, for the gradient noise scale.
+            batch_size: samples in a minibatch of one process, for the gradient noise scale.
 
         Raises:
             IbmonError: a layer that does not exist, an evaluation set without tensors: before training starts.
@@ -130,33 +131,52 @@ class Monitor:
         if self._watching is None:
             return
         info = self._watching.session.info
-        sets = {"all": evaluation} if isinstance(evaluation, EvaluationSet) else dict(evaluation or {})
-        for name in sets:
-            if not BARE_NAME.fullmatch(name):
-                raise UsageError(f"{name!r} cannot name an evaluation set; use letters, digits, '.', '_' and '-'.")
+        sets = loaders.by_name(evaluation, info.max_samples, info.seed or 0)
         inner = None if model is None else unwrapped(model)
-        chosen = layer_choice.choose(inner, layers) if inner is not None and capture is None else []
+        sharded = "" if inner is None else processes.sharding(inner)
+        if sharded:
+            self._watching.begin_blind(
+                f"The model is sharded over processes ({sharded}): one of them alone can capture nothing of it. Losses are recorded."
+            )
+            self._count(optimizer)
+            return
+        found = layer_choice.choose(inner, layers) if inner is not None and capture is None else []
+        chosen = found if layers is not None else layer_choice.spread(found)
+        if len(chosen) < len(found):
+            self._watching.notice(f"{len(chosen)} of {len(found)} layers are watched, evenly spaced; name others with layers=.")
         watched = Watched(
-            model, chosen, sets, dict(probes or {}), capture, autocast, batch_size, info.seed or 0, dict(updates or {})
+            model,
+            chosen,
+            sets,
+            dict(probes or {}),
+            capture,
+            autocast,
+            None if batch_size is None else batch_size * processes.world(),
+            info.seed or 0,
+            dict(updates or {}),
         )
         if info.schedule:
             self._schedule = parse(info.schedule)
         elif schedule is not None:
             self._schedule = parse(schedule) if isinstance(schedule, str) else schedule
         self._replicas = replicas
-        self._parameters = _parameters(inner, optimizer)
-        if optimizer is not None:
-            self._counts_updates = True
-            self._handles = [
-                optimizer.register_step_pre_hook(self._before_update),
-                optimizer.register_step_post_hook(self._after_update),
-            ]
+        self._parameters = parameters_of(inner, optimizer)
+        self._count(optimizer)
         infos = [layer_choice.describe(layer, inner) for layer in chosen] if inner is not None else []
         names = [*dict.fromkeys([*info.analyses, *analyses])]
         self._watching.begin(watched, infos, self._schedule, _chosen(info.estimators, estimators), names)
         self._take()
         self._plan()
         self._watching.start_clock()
+
+    def _count(self, optimizer: torch.optim.Optimizer | None) -> None:
+        """Let the optimizer say when an update is made."""
+        if optimizer is not None:
+            self._counts_updates = True
+            self._handles = [
+                optimizer.register_step_pre_hook(self._before_update),
+                optimizer.register_step_post_hook(self._after_update),
+            ]
 
     # -- what the training says ---------------------------------------------------------------------------------------
 
@@ -353,9 +373,17 @@ class Monitor:
                 commands = self._watching.session.commands()
                 if "snapshot" in commands:
                     self._take()
-                self.should_stop = self.should_stop or "stop" in commands
+                if "stop" in commands:
+                    self._stop()
         if self.should_stop and self.stop_raises:
             raise StopTraining
+
+    def _stop(self) -> None:
+        """Several processes would stop at different steps and wait for each other: they are stopped by what started them."""
+        if processes.world() == 1:
+            self.should_stop = True
+        elif self._watching is not None:
+            self._watching.say_once("A training of several processes is stopped where it was started, not from here.", "warning")
 
     def _now(self) -> float | None:
         """The epoch with the part of it that has passed, where its length is known."""
@@ -374,16 +402,6 @@ def _forget_in_children(monitor: Monitor) -> None:
             found._watching = None  # pyright: ignore[reportPrivateUsage]
 
     os.register_at_fork(after_in_child=forget)
-
-
-def _parameters(model: nn.Module | None, optimizer: torch.optim.Optimizer | None) -> dict[str, nn.Parameter]:
-    """The parameters whose gradients are read, by name."""
-    if model is not None:
-        return {name: p for name, p in model.named_parameters() if p.requires_grad}
-    if optimizer is None:
-        return {}
-    listed = [p for group in optimizer.param_groups for p in group["params"]]
-    return {f"parameter{i}": p for i, p in enumerate(listed)}
 
 
 def _chosen(asked: Sequence[str], own: Sequence[str]) -> list[str]:

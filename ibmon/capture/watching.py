@@ -17,7 +17,7 @@ from ibmon.spool import size_of, write_static
 from ibmon.tensors import EvaluationSet, GradientStatistics, Snapshot
 
 from . import shadow
-from .evaluate import Watched, limited, samples_of, snapshot, static_data, update
+from .evaluate import Taken, Watched, chunk_of, labels, limited, samples_of, snapshot, static_data, update
 from .governor import Governor
 from .session import Session
 from .shadow import CaptureError
@@ -42,6 +42,9 @@ class Watching:
         sets = {name: limited(data, session.info.max_samples) for name, data in watched.evaluation.items()}
         self.watched = replace(watched, evaluation=sets)
         for name, data in sets.items():
+            for task in _tasks(data):
+                if task not in labels(data):
+                    self.notice(f"The targets {task!r} on {name!r} are real numbers: I(T;Y) is measured of classes only.")
             if samples_of(data) < given[name]:
                 self.notice(f"Evaluation set {name!r}: {samples_of(data)} of {given[name]} samples are captured (--max-samples).")
         with self.guarded("the first capture"):
@@ -50,7 +53,7 @@ class Watching:
         with self.guarded("the evaluation data"):
             for name, data in sets.items():
                 write_static(session.run.evaluation, name, static_data(data))
-        infos = [EvaluationInfo(name=n, samples=samples_of(d), given=given[n], tasks=_tasks(d)) for n, d in sets.items()]
+        infos = [EvaluationInfo(name=n, samples=samples_of(d), given=given[n], tasks=list(labels(d))) for n, d in sets.items()]
         session.append(
             Watch(
                 segment=session.segment,
@@ -63,23 +66,40 @@ class Watching:
         )
         session.start_analyst()
 
+    def begin_blind(self, reason: str) -> None:
+        """Record a training of which nothing can be captured, and why."""
+        self.session.append(Watch(segment=self.session.segment))
+        self.say_once(reason, "error")
+
     def _fit_into_spool(self) -> None:
         """Take fewer samples where one snapshot alone would not fit into the spool."""
         assert self.watched is not None
         bound, watched = self.session.spool.bound, self.watched
         for name, data in watched.evaluation.items():
             try:
-                size = size_of(snapshot(watched, name, 0, None)[0])
+                chunk, each = chunk_of(watched, name)
+                self.watched = watched = replace(watched, chunk=min(chunk, watched.chunk))
+                if each * samples_of(data) > bound:  # not even tried: it may be more than the machine's memory
+                    self._take_fewer(name, each * samples_of(data))
+                    watched = self.watched
+                size = size_of(snapshot(watched, name, 0, None).snapshot)
             except Exception:  # what fails here fails again at the first snapshot, and is recorded there
                 continue
             if size > bound:
-                fewer = max(1, int(samples_of(data) * bound / size * 0.5))
-                self.watched = watched = replace(watched, evaluation={**watched.evaluation, name: limited(data, fewer)})
-                self.notice(
-                    f"A snapshot on {name!r} takes {size / 1e6:.0f} MB and the spool holds {bound / 1e6:.0f} MB: "
-                    f"{fewer} samples are captured instead of {samples_of(data)}.",
-                    "warning",
-                )
+                self._take_fewer(name, size)
+                watched = self.watched
+
+    def _take_fewer(self, name: str, size: int) -> None:
+        """As many samples of an evaluation set, whose snapshot takes ``size`` bytes, as fit into half of the spool."""
+        assert self.watched is not None
+        data, bound = self.watched.evaluation[name], self.session.spool.bound
+        fewer = max(1, int(samples_of(data) * bound / size * 0.5))
+        self.watched = replace(self.watched, evaluation={**self.watched.evaluation, name: limited(data, fewer)})
+        self.notice(
+            f"A snapshot on {name!r} takes {size / 1e6:.0f} MB and the spool holds {bound / 1e6:.0f} MB: "
+            f"{fewer} samples are captured instead of {samples_of(data)}.",
+            "warning",
+        )
 
     def take(self, step: int, epoch: float | None, gradients: Mapping[str, GradientStatistics]) -> None:
         """Take a snapshot of every evaluation set, the gradients with the first; what fails is recorded as dropped."""
@@ -108,11 +128,16 @@ class Watching:
     ) -> Snapshot:
         if not name:
             return Snapshot(step, epoch, "", gradients=gradients, batch_size=watched.batch_size)
-        shot, failed = snapshot(watched, name, step, epoch)
-        if failed:
-            self._say_failed(failed)
-            self.watched = replace(watched, probes={n: p for n, p in watched.probes.items() if n not in failed})
-        return replace(shot, gradients=gradients)
+        taken = snapshot(watched, name, step, epoch)
+        if taken.failed:
+            self._say_failed(taken.failed)
+            self.watched = replace(watched, probes={n: p for n, p in watched.probes.items() if n not in taken.failed})
+        self._say_unusable(taken, name)
+        return replace(taken.snapshot, gradients=gradients)
+
+    def _say_unusable(self, taken: Taken, name: str) -> None:
+        for layer, reason in taken.unusable.items():
+            self.say_once(f"The layer {layer!r} is left out on {name!r}: {reason}.", "warning")
 
     def open_update(self) -> None:
         """Keep the network as it is before the next update, where probes ask what an update changes."""

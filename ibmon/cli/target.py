@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One of: an existing run; a recipe with its signature (installed or a file's); a script."""
+    """One of: an existing run; a recipe with its signature (installed or a file's); a script; a program with its arguments."""
 
     name: str
     target: str = ""
@@ -23,8 +25,9 @@ class Target:
     run: RunDirectory | None = None
 
 
-def resolve(name: str | None) -> Target:
-    """A path that holds run.json is a run, a path to a ``.py`` file a recipe or script, a bare name a recipe, else a run.
+def resolve(name: str | None, arguments: Sequence[str] = ()) -> Target:
+    """A path that holds run.json is a run, a path to a ``.py`` file a recipe or script, a bare name a recipe, else a run; else,
+    with arguments, a program.
 
     Without a name: the latest run. Raises UsageError when a name is both a recipe and a run, NotFoundError when it is neither.
     """
@@ -51,11 +54,18 @@ def resolve(name: str | None) -> Target:
         return Target(name, spec.target, of_target(spec.target))
     if run is not None:
         return Target(run.id, run=run)
+    if arguments and shutil.which(name):
+        return Target(_called(name, arguments), name)
     from difflib import get_close_matches
 
     near = get_close_matches(name, recipes, n=1)
     hint = f"did you mean {near[0]!r}?" if near else "`ibmon recipes` and `ibmon runs` list what there is."
     raise NotFoundError(f"There is no recipe, run or file called {name!r}; {hint}")
+
+
+def _called(program: str, arguments: Sequence[str]) -> str:
+    """A name for a run of a program: its script's, or its own."""
+    return Path(next((a for a in arguments if a.endswith(".py")), program)).stem
 
 
 def _run_called(name: str, *, whole: bool) -> RunDirectory | None:

@@ -29,12 +29,12 @@ def add(app: typer.Typer, arguments: list[str]) -> None:
 TargetArgument = Annotated[
     str | None,
     typer.Argument(
-        help="A recipe, a .py file (recipe or script), a run; nothing: the latest run.",
+        help="A recipe, a .py file (recipe or script), a run, or behind -- a command; nothing: the latest run.",
         show_default=False,
         autocompletion=complete_target,
     ),
 ]
-Arguments = Annotated[list[str] | None, typer.Argument(help="Arguments of a script, behind --.", show_default=False)]
+Arguments = Annotated[list[str] | None, typer.Argument(help="Arguments of a script or command, behind --.", show_default=False)]
 
 
 def _watch(
@@ -67,7 +67,7 @@ def _watch(
     if not (once or sys.stdout.isatty()):
         raise UsageError("watch needs a terminal; use `ibmon run` without one, or `ibmon show` for a finished run.")
     wishes = _wishes(read_only, screen, compare, theme, ascii, low_bandwidth)
-    found = resolve(target)
+    found = resolve(target, arguments or ())
     if once and found.run is None:
         raise UsageError("--once prints a run that exists; use `ibmon run` to train without a screen.")
     run = found.run
@@ -111,7 +111,7 @@ def _wishes(
 
 
 def _run(
-    target: Annotated[str, typer.Argument(help="A recipe, or a .py file (recipe or script).", autocompletion=complete_recipe)],
+    target: Annotated[str, typer.Argument(help="A recipe, a .py file, or behind -- a command.", autocompletion=complete_recipe)],
     arguments: Arguments = None,
     *,
     asked: Asked,
@@ -120,7 +120,7 @@ def _run(
     """Train and measure without a screen: progress while it runs, the figures at the end; exits as the training did."""
     from .target import resolve
 
-    found = resolve(target)
+    found = resolve(target, arguments or ())
     if found.run is not None:
         raise UsageError(f"{target} is a run already; look at it with: ibmon watch {target}")
     run = _start(found, asked, options, arguments or [])

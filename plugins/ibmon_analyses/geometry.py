@@ -8,7 +8,7 @@ arXiv:2003.09671). This is the same without a noise.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite, nan, prod
 from typing import Any
 
@@ -46,8 +46,11 @@ class Geometry:
             x = activation.variable()
             axes = {name: list(range(size)) for name, size in zip(activation.batch(), x.values.shape, strict=False)}
             found = {task: labels_of(labels, activation) for task, labels in snapshot.targets.items()}
-            fitting = {task: y.values for task, y in found.items() if y is not None}
-            variance, distances = spread(x, list(fitting.values()))
+            fitting = {task: y for task, y in found.items() if y is not None}
+            whole = [y.values for y in fitting.values() if y.mask is None]
+            variance, distances = spread(x, whole)
+            rest = iter(distances)
+            distances = [next(rest) if y.mask is None else _of_labelled(x, y) for y in fitting.values()]
             quantities = [("total variance", variance, {"layer": layer})]
             for task, apart in zip(fitting, distances, strict=True):
                 subject = {"layer": layer, "task": task} if len(snapshot.targets) > 1 else {"layer": layer}
@@ -94,6 +97,13 @@ def spread(x: Variable, labels: Sequence[Tensor]) -> tuple[Tensor, tuple[Distanc
         return torch.tensor(values, dtype=torch.float64).reshape(batch)
 
     return shaped(variance), tuple(Distances(shaped([w for w, _ in f]), shaped([b for _, b in f])) for f in apart)
+
+
+def _of_labelled(x: Variable, y: Variable) -> Distances:
+    """The distances among the samples that have a label."""
+    assert y.mask is not None
+    known = y.mask.expand(x.values.shape[:-1])
+    return spread(replace(x, mask=known if x.mask is None else known & x.mask), [y.values])[1][0]
 
 
 def saturated_fraction(x: Variable) -> Tensor | None:

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ibmon import Activation, Estimate, Measurement, Snapshot, Variable
+from ibmon import IGNORED, Activation, Estimate, Measurement, Snapshot, Variable
 
 Estimator = Callable[[Variable, Sequence[Variable]], tuple[Estimate, ...]]
 
@@ -73,7 +73,8 @@ class InformationPlane:
         for task, labels in snapshot.targets.items():
             subject = {"task": task} if len(tasks) > 1 else {}
             mask = _token_mask(snapshot, labels)
-            yield Measurement(quantity="H(Y)", value=_entropy(labels if mask is None else labels[mask]), subject=subject)
+            given = labels != IGNORED
+            yield Measurement(quantity="H(Y)", value=_entropy(labels[given if mask is None else given & mask]), subject=subject)
 
 
 def breaks_order(estimate: Estimate, before: Sequence[Estimate]) -> Tensor:
@@ -148,16 +149,17 @@ def _mean(parts: Sequence[Estimate]) -> Estimate:
 def labels_of(labels: Tensor, activation: Activation) -> Variable | None:
     """A task's labels shaped for the activation's batch: ``(samples,)``, or ``(time, samples)`` for labels per token.
 
-    None where they do not fit (labels per token, and an activation without time).
+    Those that are ``IGNORED`` are masked. None where they do not fit (labels per token, and an activation without time).
     """
     labels = labels.to(activation.values.device)
-    if labels.ndim == 1:
-        return Variable.labels(labels)
     if labels.ndim == 2 and "time" in activation.axes:
-        time = activation.values.shape[activation.axes.index("time")]
-        if labels.shape[1] == time:
-            return Variable.labels(labels.T.contiguous())
-    return None
+        if labels.shape[1] != activation.values.shape[activation.axes.index("time")]:
+            return None
+        labels = labels.T.contiguous()
+    elif labels.ndim != 1:
+        return None
+    given = labels != IGNORED
+    return Variable.labels(labels, None if bool(given.all()) else given)
 
 
 def _token_mask(snapshot: Snapshot, labels: Tensor) -> Tensor | None:

@@ -90,7 +90,10 @@ class Timepoints:
         for task, labels in snapshot.targets.items():
             found = labels_of(labels, activation) if "labels" in kinds else None
             if found is not None:
-                y = found if found.values.ndim == 1 else Variable.labels(states.labels(found.values[list(moments)]))
+                y = found
+                if found.values.ndim > 1:
+                    given = None if found.mask is None else found.mask[list(moments)]
+                    y = Variable.labels(states.labels(found.values[list(moments)]), given)
                 asked.append(("I(H_t;Y)", {"task": task} if len(snapshot.targets) > 1 else {}, y))
         inputs = inputs_of(snapshot.inputs, activation)
         if inputs is not None and (now := _input_now(inputs[list(moments)], states, kinds)) is not None:

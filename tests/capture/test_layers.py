@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from ibmon.capture.layers import Layer, Recorder, choose, describe
+from ibmon.capture.layers import Layer, choose, describe, spread
+from ibmon.capture.recording import Recorder
 from ibmon.records import UsageError
 
 
@@ -83,3 +84,92 @@ def test_recurrent_outputs_are_sample_time_unit(batch_first: bool) -> None:
     layer = recorder.activations()["0"]
     assert layer.values.shape == (5, 7, 3)
     assert layer.axes == ("sample", "time", "unit")
+
+
+class Attention(nn.Module):
+    """An attention of somebody's own, told by its name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(4, 12)
+
+
+class Block(nn.Module):
+    def __init__(self, *, attending: bool = True) -> None:
+        super().__init__()
+        self.mixer = Attention() if attending else nn.Linear(4, 4)
+        self.mlp = nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 4))
+
+
+class Transformer(nn.Module):
+    def __init__(self, blocks: nn.Module, words: int = 5) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(5, 4)
+        self.blocks = blocks
+        self.pooler = nn.Sequential(nn.Linear(4, 4), nn.Tanh())
+        self.head = nn.Linear(4, words)
+
+
+def test_of_a_transformer_the_blocks_are_watched() -> None:
+    assert _names(Transformer(nn.ModuleList([Block(), Block()]))) == ["blocks.0", "blocks.1", "pooler.1", "head"]
+    mixed = nn.ModuleList([Block(), Block(attending=False)])
+    assert _names(Transformer(mixed))[:2] == ["blocks.0", "blocks.1"]
+    stages = nn.Sequential(nn.Sequential(Block(), Block()), nn.Sequential(Block()))
+    assert _names(Transformer(stages))[:3] == ["blocks.0.0", "blocks.0.1", "blocks.1.0"]
+    assert _names(nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2), 2, enable_nested_tensor=False)) == [
+        "layers.0",
+        "layers.1",
+    ]
+
+
+def test_probabilities_of_a_vocabulary_are_not_watched_unless_asked_for() -> None:
+    large = Transformer(nn.ModuleList([Block()]), words=30_000)
+    assert "head" not in _names(large)
+    assert _names(large, ["head"]) == ["head"]
+
+
+def test_activations_of_other_libraries_are_known_by_their_names() -> None:
+    class NewGELUActivation(nn.Module):
+        pass
+
+    assert _names(nn.Sequential(nn.Linear(2, 2), NewGELUActivation(), nn.Linear(2, 1))) == ["1", "2"]
+
+
+def test_many_layers_are_spread_evenly() -> None:
+    layers = [Layer(str(k), str(k)) for k in range(100)]
+    chosen = spread(layers, 10)
+    assert len(chosen) == 10 and chosen[0] == layers[0] and chosen[-1] == layers[-1]
+    assert spread(layers[:3], 10) == layers[:3]
+
+
+def test_outputs_with_time_in_front_are_turned_round() -> None:
+    encoder = nn.TransformerEncoderLayer(4, 2, 8)
+    x = torch.randn(7, 5, 4)  # time, sample, unit
+    model = nn.Sequential(encoder)
+    with Recorder(model, choose(model, ["0"])) as recorder, torch.no_grad():
+        recorder.expect(5)
+        model.eval()(x)
+    layer = recorder.activations()["0"]
+    assert layer.axes == ("sample", "time", "unit") and layer.values.shape == (5, 7, 4)
+
+
+def test_a_layer_without_samples_is_left_out_with_the_reason() -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.positions = nn.Embedding(3, 4)
+            self.tokens = nn.Linear(4, 2)
+            self.index = nn.Identity()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.index(torch.arange(3))
+            return self.tokens((x + self.positions(torch.arange(3))).flatten(0, 1))
+
+    model = Model()
+    with Recorder(model, choose(model, ["*"])) as recorder, torch.no_grad():
+        recorder.expect(6)
+        model(torch.randn(6, 3, 4))
+    assert not recorder.activations()
+    assert recorder.unusable["positions"] == "its output is 3x4 for 6 samples"
+    assert recorder.unusable["tokens"] == "its output is 18x2 for 6 samples"
+    assert "no tensor of real numbers" in recorder.unusable["index"]

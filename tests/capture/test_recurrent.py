@@ -12,7 +12,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from ibmon import EvaluationSet
 from ibmon.capture import evaluate, recurrent
-from ibmon.capture.layers import Layer, Recorder, choose, describe
+from ibmon.capture.layers import Layer, choose, describe
+from ibmon.capture.recording import Recorder
 from ibmon.capture.recurrent import Part, parts, unroll
 from ibmon.records import UsageError
 from support import history_of

@@ -63,7 +63,8 @@ def test_nothing_moves() -> None:
     carried, calls = model.state, model.calls
     grads = [p.grad.clone() for p in model.parameters() if p.grad is not None]
     randoms = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()
-    taken, failed = snapshot(watched, "all", 0, None)
+    found = snapshot(watched, "all", 0, None)
+    taken, failed = found.snapshot, found.failed
     assert set(taken.layers) == {"norm", "linear"} and not failed
     assert all(torch.equal(v, state[k]) for k, v in model.state_dict().items())
     assert model.state is carried and model.calls == calls and model.training and not model.merged
@@ -77,20 +78,22 @@ def test_nothing_moves() -> None:
 def test_the_shadow_evaluates_in_evaluation_mode() -> None:
     model = nn.Sequential(nn.Linear(4, 50), nn.Dropout(0.9), nn.Identity())
     model.train()
-    taken, _ = snapshot(Watched(model, choose(model, ["0", "2"]), {"all": EvaluationSet(torch.randn(6, 4))}, {}), "all", 0, None)
+    taken = snapshot(
+        Watched(model, choose(model, ["0", "2"]), {"all": EvaluationSet(torch.randn(6, 4))}, {}), "all", 0, None
+    ).snapshot
     assert torch.equal(taken.layers["0"].values, taken.layers["2"].values)
 
 
 def test_a_later_capture_sees_the_current_weights_and_buffers() -> None:
     model = nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 2))
     watched = _watched(model)
-    before, _ = snapshot(watched, "all", 0, None)
+    before = snapshot(watched, "all", 0, None).snapshot
     model.train()
     for _ in range(10):
         model(torch.randn(8, 4) * 5 + 3)
     with torch.no_grad():
         model[1].weight.mul_(2.0)
-    after, _ = snapshot(watched, "all", 1, None)
+    after = snapshot(watched, "all", 1, None).snapshot
     model.eval()
     with torch.no_grad():
         assert torch.equal(after.layers["1"].values, model(watched.evaluation["all"].inputs))
@@ -115,7 +118,7 @@ class Uncopyable(nn.Module):
 def test_a_model_that_cannot_be_copied_is_evaluated_in_place_and_put_back() -> None:
     model = Uncopyable().train()
     state = {k: v.clone() for k, v in model.state_dict().items()}
-    taken, _ = snapshot(_watched(model), "all", 0, None)
+    taken = snapshot(_watched(model), "all", 0, None).snapshot
     assert "linear" in taken.layers
     assert model.training and model.norm.training and model.calls == 0
     assert all(torch.equal(v, state[k]) for k, v in model.state_dict().items())
@@ -140,7 +143,9 @@ def test_an_uninitialised_model_is_not_touched() -> None:
 def test_a_compiled_model_is_captured_eagerly() -> None:
     inner = nn.Sequential(nn.Linear(4, 3), nn.Tanh())
     compiled = torch.compile(inner, backend="eager")
-    taken, _ = snapshot(Watched(compiled, choose(inner, None), {"all": EvaluationSet(torch.randn(6, 4))}, {}), "all", 0, None)
+    taken = snapshot(
+        Watched(compiled, choose(inner, None), {"all": EvaluationSet(torch.randn(6, 4))}, {}), "all", 0, None
+    ).snapshot
     assert taken.layers["1"].values.shape == (6, 3)
     assert shadow.unwrapped(compiled) is inner
 
@@ -164,7 +169,8 @@ def test_probes_backpropagate_and_ablate_on_a_copy_of_their_own() -> None:
 
     data = EvaluationSet(torch.randn(6, 4))
     probes = {"saliency": saliency, "ablation": ablation, "broken": broken}
-    taken, failed = snapshot(Watched(model, choose(model, None), {"all": data}, probes), "all", 0, None)
+    found = snapshot(Watched(model, choose(model, None), {"all": data}, probes), "all", 0, None)
+    taken, failed = found.snapshot, found.failed
     assert taken.probes["saliency"].values.shape == (6, 4)
     assert taken.probes["saliency"].values.abs().sum() > 0
     assert "ablation.without" in taken.probes
@@ -186,14 +192,14 @@ def test_tapped_tensors_are_layers_inside_a_capture_only() -> None:
     x = torch.randn(3, 4)
     tensor = torch.ones(2)
     assert tap("outside", tensor) is tensor
-    taken, _ = snapshot(Watched(model, [], {"all": EvaluationSet(x)}, {}), "all", 0, None)
+    taken = snapshot(Watched(model, [], {"all": EvaluationSet(x)}, {}), "all", 0, None).snapshot
     assert torch.equal(taken.layers["gate.pos"].values, torch.sigmoid(model.gate(x)).detach())
 
 
 def test_large_sets_are_evaluated_in_chunks_and_joined() -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.Tanh())
     x = torch.randn(9000, 2)
-    taken, _ = snapshot(_watched(model, x), "all", 0, None)
+    taken = snapshot(_watched(model, x), "all", 0, None).snapshot
     with torch.no_grad():
         torch.testing.assert_close(taken.layers["1"].values, model(x))
 
