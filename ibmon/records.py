@@ -298,6 +298,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     keep_snapshots: bool = False
     budget: float = 0.03
     max_samples: int = 10_000
+    reduce: str = ""
     analyst_device: str = "cpu"
     spool_bytes: int | None = None
     host: str = ""

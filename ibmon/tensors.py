@@ -69,11 +69,12 @@ class EvaluationSet:
     ``inputs`` is what the model is called with: a tensor ``(samples, ...)``, a tuple or dict of such tensors, or a loader that
     gives them in batches with their targets (``Monitor.watch`` draws fixed samples from it).
     ``targets`` gives labels by task, integers ``(samples,)`` or per token ``(samples, time)``, -100 where there is none.
-    ``mask`` ``(samples, time)`` says which tokens are data; an ``attention_mask`` among the inputs does by itself. ``forward(model, inputs)`` replaces ``model(inputs)``; ``loss(outputs, targets)``, the mean over
-    the samples it is given, is for probes that need one. ``vocabulary`` is the word that each integer of token inputs stands
-    for: the first 2¹⁸ of them, and 64 characters of each, are kept; ``classes`` are the names of a task's labels, by task, in the
-    order of their integers, kept as the vocabulary is. ``whole``: the samples belong together, as the nodes of a graph do: they are
-    passed to the model at once, all of them. Raises ValueError for classes that are not lists of names by task.
+    ``mask`` ``(samples, time)`` says which tokens are data; an ``attention_mask`` among the inputs does by itself.
+    ``forward(model, inputs)`` replaces ``model(inputs)``; ``loss(outputs, targets)``, the mean over the samples it is given, is
+    for probes that need one. ``vocabulary`` is the word that each integer of token inputs stands for: the first 2¹⁸ of them, and
+    64 characters of each, are kept; ``classes`` are the names of a task's labels, by task, in the order of their integers, kept
+    as the vocabulary is. ``whole``: the samples belong together, as the nodes of a graph do: they are passed to the model at once,
+    all of them. Raises ValueError for classes that are not lists of names by task.
     """
 
     inputs: Any
@@ -111,6 +112,14 @@ class GradientStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class Reduced:
+    """What was cut off a layer when it was captured: flags that its estimates carry, and which timepoints are left."""
+
+    flags: tuple[str, ...] = ()
+    timepoints: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The network after exactly ``step`` optimizer updates, on one evaluation set."""
 
@@ -131,6 +140,8 @@ class Snapshot:
     """The word that each integer of ``inputs`` stands for, where they are tokens and it is known."""
     classes: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     """What the integers of ``targets`` stand for, by task, where it is known."""
+    reduced: Mapping[str, Reduced] = field(default_factory=dict[str, Reduced])
+    """Layers that were cut down when they were captured."""
 
 
 Kind = Literal["continuous", "labels", "identity"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import torch
@@ -79,7 +79,13 @@ class Job:
         rng = torch.Generator().manual_seed(zlib.crc32(f"{seed}/{snapshot.step}/{self.name}".encode()))
         bound = {name: Bound(estimator, rng) for name, estimator in self.estimators.items()}
         measured: Iterable[Measurement] = self.analysis.measure(snapshot, bound)
-        return list(measured)
+        return [_confessed(one, snapshot) for one in measured]
+
+
+def _confessed(measurement: Measurement, snapshot: Snapshot) -> Measurement:
+    """The measurement with the flags of a layer that was cut down when it was captured."""
+    cut = snapshot.reduced.get(measurement.subject.get("layer", ""))
+    return measurement if cut is None else replace(measurement, flags={**measurement.flags, **dict.fromkeys(cut.flags, True)})
 
 
 @dataclass(frozen=True, slots=True)

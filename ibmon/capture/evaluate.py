@@ -10,12 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from ibmon.records import UsageError
+from ibmon.reductions import Reduction
 from ibmon.spool import StaticData
-from ibmon.tensors import Activation, EvaluationSet, Snapshot, Variable
+from ibmon.tensors import Activation, EvaluationSet, Reduced, Snapshot, Variable
 
 from . import shadow
 from .layers import Layer
-from .recording import Recorder, axes_of, first_tensor, to_host
+from .recording import NONE, Recorder, axes_of, first_tensor, to_host
+from .reducing import reduced
 from .taps import collecting
 
 CHUNK = 4096
@@ -46,6 +48,7 @@ class Watched:
     seed: int = 0
     updates: Mapping[str, Probe] = field(default_factory=dict[str, Probe])
     chunk: int = CHUNK
+    reduction: Reduction = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +117,8 @@ def chunk_of(watched: Watched, name: str) -> tuple[int, int]:
     assert watched.model is not None
     shadow.refuse_uninitialised(watched.model)
     with shadow.unnoticed(watched.model, watched.autocast):
-        layers, outputs, _ = _forward(watched, few)
-    given = [a.values.nbytes for a in (*layers.values(), *(() if outputs is None else (outputs,)))]
+        found = _forward(watched, few)
+    given = [a.values.nbytes for a in (*found.layers.values(), *(() if found.outputs is None else (found.outputs,)))]
     each = max(1, sum(given) // TRIAL)
     return max(1, min(CHUNK, CHUNK_BYTES // each)), each
 
@@ -128,43 +131,57 @@ def snapshot(watched: Watched, name: str, step: int, epoch: float | None) -> Tak
     data = watched.evaluation[name]
     if watched.model is not None:
         shadow.refuse_uninitialised(watched.model)
-    outputs: Activation | None = None
-    unusable: Mapping[str, str] = {}
     with shadow.unnoticed(watched.model, watched.autocast):
         if watched.capture is not None:
-            layers = {k: replace(a, values=to_host(a.values.detach())) for k, a in watched.capture(data).items()}
+            found = Pass({k: replace(a, values=to_host(a.values.detach())) for k, a in watched.capture(data).items()})
         else:
-            layers, outputs, unusable = _forward(watched, data)
+            found = _forward(watched, data)
         probes, failed = _answers(watched.probes, lambda: [_own_copy(watched)], data, watched.seed)
-    layers = {k: _masked(a, data.mask) for k, a in layers.items()}
-    shot = Snapshot(step, epoch, name, layers, outputs=outputs, probes=probes, batch_size=watched.batch_size)
-    return Taken(shot, failed, unusable)
+    shot = Snapshot(
+        step,
+        epoch,
+        name,
+        {k: _masked(a, data.mask, found.reduced.get(k)) for k, a in found.layers.items()},
+        outputs=found.outputs,
+        probes=probes,
+        batch_size=watched.batch_size,
+        reduced=found.reduced,
+    )
+    return Taken(shot, failed, found.unusable)
 
 
-def _forward(watched: Watched, data: EvaluationSet) -> tuple[dict[str, Activation], Activation | None, Mapping[str, str]]:
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What one pass over an evaluation set gave; ``unusable`` layers with the reason, ``reduced`` ones with what was cut off."""
+
+    layers: Mapping[str, Activation]
+    outputs: Activation | None = None
+    unusable: Mapping[str, str] = field(default_factory=dict[str, str])
+    reduced: Mapping[str, Reduced] = field(default_factory=dict[str, Reduced])
+
+
+def _forward(watched: Watched, data: EvaluationSet) -> Pass:
     assert watched.model is not None
     try:
         model = shadow.copied(watched.model)
     except Exception:  # a model may refuse to be copied in any way
         with shadow.in_place(watched.model) as model:
-            return _chunked(model, watched.layers, data, watched.chunk)
-    return _chunked(model, watched.layers, data, watched.chunk)
+            return _passed(model, watched.layers, data, watched.chunk, watched.reduction)
+    return _passed(model, watched.layers, data, watched.chunk, watched.reduction)
 
 
 def forward(model: nn.Module, watched: Sequence[Layer], data: EvaluationSet) -> tuple[dict[str, Activation], Activation | None]:
     """The activations of the layers and the outputs on an evaluation set, in chunks of its samples."""
-    layers, outputs, _ = _chunked(model, watched, data, CHUNK)
-    return layers, outputs
+    found = _passed(model, watched, data, CHUNK, NONE)
+    return dict(found.layers), found.outputs
 
 
-def _chunked(
-    model: nn.Module, watched: Sequence[Layer], data: EvaluationSet, chunk: int
-) -> tuple[dict[str, Activation], Activation | None, Mapping[str, str]]:
+def _passed(model: nn.Module, watched: Sequence[Layer], data: EvaluationSet, chunk: int, reduction: Reduction) -> Pass:
     outputs: list[Tensor] = []
     n = samples_of(data)
     chunk = max(n, 1) if data.whole else chunk
     device = _device_of(model)
-    with collecting() as tapped, Recorder(model, watched) as recorder:
+    with collecting() as tapped, Recorder(model, watched, reduction) as recorder:
         for start in range(0, n, chunk):
             part = data.inputs if n <= chunk else _map(data.inputs, lambda t, s=start: t[s : s + chunk])
             if device is not None:
@@ -177,12 +194,19 @@ def _chunked(
             recorder.next_chunk()
         layers = recorder.activations()
     for name, taken in tapped.items():
-        values = to_host(torch.cat([v for v, _ in taken]) if len(taken) > 1 else taken[0][0])
-        layers[name] = Activation(values, taken[0][1] or axes_of(values))
-    if not outputs or outputs[0].ndim == 0:
-        return layers, None, recorder.unusable
-    joined = torch.cat(outputs) if len(outputs) > 1 else outputs[0]
-    return layers, Activation(joined, axes_of(joined)), recorder.unusable
+        values = torch.cat([v for v, _ in taken]) if len(taken) > 1 else taken[0][0]
+        axes = taken[0][1] or axes_of(values)
+        if reduction and axes == axes_of(values):
+            values, _, cut = reduced(name, values, None, reduction)
+            axes = axes_of(values)
+            if cut.flags:
+                recorder.reduced[name] = cut
+        layers[name] = Activation(to_host(values), axes)
+    joined = None
+    if outputs and outputs[0].ndim:
+        values = torch.cat(outputs) if len(outputs) > 1 else outputs[0]
+        joined = Activation(values, axes_of(values))
+    return Pass(layers, joined, recorder.unusable, recorder.reduced)
 
 
 def _device_of(model: nn.Module) -> torch.device | None:
@@ -241,8 +265,16 @@ def _answers(
     return out, failed
 
 
-def _masked(activation: Activation, mask: Tensor | None) -> Activation:
+def _masked(activation: Activation, mask: Tensor | None, cut: Reduced | None) -> Activation:
     """The activation with the evaluation set's mask where it has the mask's axes and none of its own."""
+    if (
+        mask is not None
+        and mask.ndim > 1
+        and cut is not None
+        and cut.timepoints is not None
+        and cut.timepoints[-1] < mask.shape[1]
+    ):
+        mask = mask[:, list(cut.timepoints)]
     if mask is None or activation.mask is not None or activation.axes[: mask.ndim] != ("sample", "time")[: mask.ndim]:
         return activation
     if activation.values.shape[: mask.ndim] != mask.shape:

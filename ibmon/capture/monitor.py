@@ -16,6 +16,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from ibmon import reductions
 from ibmon.records import IbmonError, Scalars, StopTraining
 from ibmon.schedules import Schedule, parse
 from ibmon.tensors import EvaluationSet, GradientStatistics
@@ -105,6 +106,7 @@ class Monitor:
         replicas: int | None = None,
         autocast: torch.dtype | None = None,
         batch_size: int | None = None,
+        reduce: str = "",
     ) -> None:
         """Say what is watched, and take the untrained network.
 
@@ -124,6 +126,8 @@ class Monitor:
             replicas: the first dimension of every parameter counts this many networks.
             autocast: the type that the evaluation pass autocasts to, where the training does.
             batch_size: samples in a minibatch of one process, for the gradient noise scale.
+            reduce: what is captured of large layers, unless the command line says: ``"units=512"``, ``"projection=64"``,
+                ``"timepoints=32"``; their estimates are flagged.
 
         Raises:
             IbmonError: a layer that does not exist, an evaluation set without tensors: before training starts.
@@ -136,7 +140,7 @@ class Monitor:
         sharded = "" if inner is None else processes.sharding(inner)
         if sharded:
             self._watching.begin_blind(
-                f"The model is sharded over processes ({sharded}): one of them alone can capture nothing of it. Losses are recorded."
+                f"The model is sharded over processes ({sharded}): no single one can capture it. Losses are recorded."
             )
             self._count(optimizer)
             return
@@ -154,6 +158,7 @@ class Monitor:
             None if batch_size is None else batch_size * processes.world(),
             info.seed or 0,
             dict(updates or {}),
+            reduction=reductions.parse(reduce),
         )
         if info.schedule:
             self._schedule = parse(info.schedule)

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from ibmon.tensors import Activation
+from ibmon.reductions import Reduction
+from ibmon.tensors import Activation, Reduced
 
 from . import recurrent
 from .layers import Layer
+from .reducing import reduced
 
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
@@ -50,6 +52,9 @@ def axes_of(values: Tensor) -> tuple[str, ...]:
             return ("sample", *(f"axis{i}" for i in range(1, values.ndim)))
 
 
+NONE = Reduction()
+
+
 class Recorder:
     """Copies the layers' outputs the moment they exist (an in-place operation may follow), by shown name.
 
@@ -58,10 +63,12 @@ class Recorder:
     was called with. Use as a context manager; call ``next_chunk`` after each forward pass.
     """
 
-    def __init__(self, model: nn.Module, layers: Sequence[Layer]) -> None:
+    def __init__(self, model: nn.Module, layers: Sequence[Layer], reduction: Reduction = NONE) -> None:
+        self.reduced: dict[str, Reduced] = {}
+        """Layers that were cut down."""
         self.unusable: dict[str, str] = {}
         """Layers that gave nothing to measure, and why."""
-        self._model, self._layers = model, layers
+        self._model, self._layers, self._reduction = model, layers, reduction
         self._samples: int | None = None
         self._taken: dict[str, list[tuple[Tensor, Tensor | None]]] = {}
         self._calls: dict[str, int] = {}
@@ -103,19 +110,23 @@ class Recorder:
                 shape = "x".join(map(str, values.shape)) or "a single number"
                 self.unusable[name] = f"its output is {shape} for {self._samples} samples"
                 return
-        self._keep(name, to_host(values.detach()), mask)
+        self._keep(name, values.detach(), mask)
 
     def _unroll(
         self, parts: Mapping[str, recurrent.Part], module: nn.RNNBase, args: tuple[Any, ...], kwargs: dict[str, Any], _: Any
     ) -> None:
         found, mask = recurrent.unroll(module, set(parts.values()), *args, **kwargs)
         for name, part in parts.items():
-            self._keep(name, found[part].cpu(), mask)
+            self._keep(name, found[part], mask)
 
     def _keep(self, name: str, values: Tensor, mask: Tensor | None) -> None:
         call = self._calls[name] = self._calls.get(name, 0) + 1
         name = name if call == 1 else f"{name}:{call}"
-        self._taken.setdefault(name, []).append((values, None if mask is None else mask.cpu()))
+        if self._reduction:
+            values, mask, cut = reduced(name, values, mask, self._reduction)
+            if cut.flags:
+                self.reduced[name] = cut
+        self._taken.setdefault(name, []).append((to_host(values), None if mask is None else mask.cpu()))
 
     def next_chunk(self) -> None:
         self._calls.clear()

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ibmon.records import EvaluationInfo, IbmonError, LayerInfo, Progress, Watch
+from ibmon.reductions import parse
 from ibmon.schedules import Schedule
 from ibmon.spool import size_of, write_static
 from ibmon.tensors import EvaluationSet, GradientStatistics, Snapshot
@@ -40,7 +41,7 @@ class Watching:
         session = self.session
         given = {name: samples_of(data) for name, data in watched.evaluation.items()}
         sets = {name: limited(data, session.info.max_samples) for name, data in watched.evaluation.items()}
-        self.watched = replace(watched, evaluation=sets)
+        self.watched = replace(watched, evaluation=sets, reduction=parse(session.info.reduce) or watched.reduction)
         for name, data in sets.items():
             for task in _tasks(data):
                 if task not in labels(data):

@@ -134,6 +134,10 @@ Lossless = Annotated[bool, typer.Option("--lossless", help="Wait for the analysi
 Keep = Annotated[bool, typer.Option("--keep-snapshots", help="Keep the activations, to be analysed again later.")]
 Budget = Annotated[float, typer.Option("--budget", help="Share of the training's time the default schedule may cost.")]
 MaxSamples = Annotated[int, typer.Option("--max-samples", help="Most samples of an evaluation set.")]
+Reduce = Annotated[
+    str,
+    typer.Option("--reduce", help="Of large layers capture units=512, projection=64, timepoints=32.", show_default="all of it"),
+]
 SpoolBytes = Annotated[
     int | None, typer.Option("--spool-bytes", help="Most bytes of waiting snapshots.", show_default="1 GB or 10 %")
 ]
@@ -152,6 +156,7 @@ def common(
     keep_snapshots: Keep = False,
     budget: Budget = 0.03,
     max_samples: MaxSamples = 10_000,
+    reduce: Reduce = "",
     spool_bytes: SpoolBytes = None,
     analyst_device: AnalystDevice = "cpu",
 ) -> Asked:
@@ -184,6 +189,10 @@ def check(asked: Asked) -> None:
         raise UsageError(f"--device is auto, cpu or cuda[:N], not {asked['device']!r}.")
     if asked["analyst_device"] not in ("cpu", "cuda"):
         raise UsageError(f"--analyst-device is cpu or cuda, not {asked['analyst_device']!r}.")
+    if asked["reduce"]:
+        from ibmon.reductions import parse as reduction
+
+        reduction(asked["reduce"])
     if asked["max_samples"] < 1:
         raise UsageError("--max-samples is at least 1.")
     if not 0 < asked["budget"] <= 1:

@@ -68,12 +68,15 @@ class Timepoints:
             moments = list(range(length))[-self.last or None :][:: -self.every][::-1]
             states = states_of(activation, moments, masked=self.padding == "masked", least=self.least if self.equal else None)
             places = {name: list(range(states.values.shape[i])) for i, name in enumerate(activation.batch())}
-            axes = {**places, "time": moments}
+            cut = snapshot.reduced.get(layer)
+            left = cut.timepoints if cut is not None else None  # those that were captured, where not all were
+            axes = {**places, "time": moments if left is None else [left[t] for t in moments]}
             yield Measurement(quantity="samples", unit="", value=states.count.cpu().numpy(), subject={"layer": layer}, axes=axes)
             if self.padding == "as-data":
                 yield from _predicted(snapshot, layer, activation, moments)
             for name, estimator in estimators.items():
-                for quantity, subject, estimate in self._estimates(snapshot, activation, moments, states, estimator, kinds[name]):
+                found = self._estimates(snapshot, activation, moments, states, estimator, kinds[name], left)
+                for quantity, subject, estimate in found:
                     yield Measurement.of(estimate, quantity, subject={"layer": layer, **subject}, axes=axes, estimator=name)
 
     def _estimates(
@@ -84,23 +87,29 @@ class Timepoints:
         states: States,
         estimator: Estimator,
         kinds: frozenset[str],
+        left: Sequence[int] | None,
     ) -> Iterator[tuple[str, dict[str, str], Estimate]]:
-        """Quantity, further subject and estimate: one call of the estimator for the states, and one for pairs of neighbours."""
+        """Quantity, further subject and estimate: one call of the estimator for the states, and one for pairs of neighbours.
+
+        Where only the timepoints ``left`` of a longer sequence were captured, none has a neighbour.
+        """
         asked: list[tuple[str, dict[str, str], Variable]] = [("I(X;H_t)", {}, _identity(snapshot, states))]
         for task, labels in snapshot.targets.items():
-            found = labels_of(labels, activation) if "labels" in kinds else None
+            fitting = labels if left is None or labels.ndim < 2 else labels[:, list(left)]
+            found = labels_of(fitting, activation) if "labels" in kinds else None
             if found is not None:
                 y = found
                 if found.values.ndim > 1:
                     given = None if found.mask is None else found.mask[list(moments)]
                     y = Variable.labels(states.labels(found.values[list(moments)]), given)
                 asked.append(("I(H_t;Y)", {"task": task} if len(snapshot.targets) > 1 else {}, y))
-        inputs = inputs_of(snapshot.inputs, activation)
+        inputs = inputs_of(snapshot.inputs, activation) if left is None else None
         if inputs is not None and (now := _input_now(inputs[list(moments)], states, kinds)) is not None:
             asked.append(("I(X_t;H_t)", {}, now))
         for (quantity, subject, _), estimate in zip(asked, estimator(states.variable(), [y for *_, y in asked]), strict=True):
             yield quantity, subject, _capped(estimate, states.count)
-        yield from self._between(activation, moments, estimator, kinds)
+        if left is None:
+            yield from self._between(activation, moments, estimator, kinds)
 
     def _between(
         self, activation: Activation, moments: Sequence[int], estimator: Estimator, kinds: frozenset[str]
