@@ -132,3 +132,11 @@ def ibmon_analyses() -> Iterator[AnalysisSpec]:
         requires=("probe:ablation",),
         per_estimator=False,
     )
+    yield AnalysisSpec(
+        name="generalisation",
+        target="ibmon_analyses.generalisation:Generalisation",
+        figures="ibmon_analyses.generalisation_figures:figures",
+        summary="The gap between training and validation against I(X;T) of a layer, and against its norm (a logged `... gap`).",
+        per_estimator=False,
+        default=False,
+    )

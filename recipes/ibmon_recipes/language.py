@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import ibmon
 from ibmon import data
-from ibmon_recipes.lstms import LanguageModel, detached
+from ibmon_recipes.language_models import LanguageModel, detached
 
 UNKNOWN = "<unk>"
 NOTHING = -100
@@ -119,6 +119,19 @@ class Said:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a model says the first words that it was trained on, and as many of the validation part."""
+
+    train: Said
+    validation: Said
+
+    def log(self, monitor: ibmon.Monitor) -> None:
+        monitor.log("train", **self.train.logged())
+        gap = self.validation.perplexity - self.train.perplexity
+        monitor.log("validation", **self.validation.logged(), **{"perplexity gap": gap})
+
+
 @torch.no_grad()
 def said(model: LanguageModel, words: Tensor, count: int, length: int) -> Said:
     """Every word ``(words,)`` but the first, said from those before it; ``count`` streams at once, each with a state of its own.
@@ -140,7 +153,7 @@ def said(model: LanguageModel, words: Tensor, count: int, length: int) -> Said:
         parts = (
             nn.functional.nll_loss(logs, y[there], reduction="sum"),
             -(logs.exp() * logs).sum(),
-            read.hidden[1][there].norm(dim=-1).sum(),
+            read.hidden[-1][there].norm(dim=-1).sum(),
         )
         totals += torch.stack([part.double() for part in parts])
     model.train(trained)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-State = tuple[Tensor, Tensor]
+from ibmon_recipes.language_models import LanguageModel, Read, States, drop_mask
+
+State = tuple[Tensor, ...]
 """h and c of a layer, each ``(1, streams, units)``."""
-States = tuple[State, State]
-PLACES = ("layer1.c", "layer1.h", "layer2.c", "layer2.h")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,99 +26,69 @@ class Variational:
     skip: float = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
-    """What the layers made of tokens ``(streams, time)``: their ``inputs`` and ``hidden`` states ``(streams, time, units)``.
+class LSTMs(LanguageModel):
+    """Two LSTM layers, of as many units as the embedding has."""
 
-    ``kept`` are the masks ``(streams, units)`` of h_{t−1}, None where there is none; ``before`` and ``last`` are the states of
-    the layers before the first and after the last token.
-    """
-
-    inputs: tuple[Tensor, Tensor]
-    hidden: tuple[Tensor, Tensor]
-    kept: tuple[Tensor | None, Tensor | None]
-    before: States
-    last: States
-
-
-def detached(states: States) -> States:
-    """The same states, through which gradients go no further back."""
-    (h1, c1), (h2, c2) = states
-    return (h1.detach(), c1.detach()), (h2.detach(), c2.detach())
-
-
-class LanguageModel(nn.Module):
-    """An embedding, two LSTM layers of as many units, and a linear map to the logits of the next word.
-
-    With ``tie`` the embedding and the map are one matrix (Press & Wolf 2016). Weights are uniform on ±``scale``, biases zero.
-    """
+    layers = 2
 
     def __init__(
-        self, words: int, units: int, *, dropout: float, tie: bool, scale: float, variational: Variational | None = None
+        self,
+        words: int,
+        units: int,
+        *,
+        dropout: float,
+        tie: bool,
+        scale: float,
+        variational: Variational | None = None,
+        bottleneck: bool = False,
     ) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(words, units)
+        super().__init__(words, units, dropout=dropout, tie=tie, bottleneck=bottleneck)
         self.layer1 = nn.LSTM(units, units, batch_first=True)
         self.layer2 = nn.LSTM(units, units, batch_first=True)
-        self.output = nn.Linear(units, words)
-        self.dropout = dropout
         self.variational = variational
-        if tie:
-            self.output.weight = self.embedding.weight
-        for name, p in self.named_parameters():
-            if "bias" in name:
-                nn.init.zeros_(p)
-            else:
-                nn.init.uniform_(p, -scale, scale)
+        self.start(scale)
 
-    def read(self, tokens: Tensor, states: States | None = None) -> Read:
-        """The layers over tokens ``(streams, time)``, from ``states``, or from zero."""
+    @property
+    def watched(self) -> dict[str, str]:
+        return {name: name.removesuffix(".h") for name in self.places}
+
+    def embed(self, tokens: Tensor) -> Tensor:
         x = self.embedding(tokens)
+        if not self.training or self.variational is None:
+            return x
+        return x * drop_mask(x, (*tokens.shape, 1), self.variational.skip)
+
+    def recur(self, x: Tensor, states: States | None) -> Read:
         if states is None:
-            zero = x.new_zeros(1, len(tokens), self.layer1.hidden_size)
+            zero = self.zero(x, 1)
             states = ((zero, zero), (zero, zero))
-        if self.training and self.variational is not None:
-            x = x * _mask(x, (*tokens.shape, 1), self.variational.skip)
-        first = self._dropped(x)
+        first = self.dropped(x)
         hidden1, last1, kept1 = self._layer(self.layer1, first, states[0])
-        second = self._dropped(hidden1)
+        second = self.dropped(hidden1)
         hidden2, last2, kept2 = self._layer(self.layer2, second, states[1])
-        return Read((first, second), (hidden1, hidden2), (kept1, kept2), states, (last1, last2))
+        return Read(
+            inputs=(first, second),
+            hidden=(hidden1, hidden2),
+            cells=(
+                partial(cells, self.layer1, first, hidden1, states[0], kept1),
+                partial(cells, self.layer2, second, hidden2, states[1], kept2),
+            ),
+            last=(last1, last2),
+            top=hidden2,
+        )
 
-    def logits(self, read: Read) -> Tensor:
-        """``(streams, time, words)``."""
-        return self.output(self._dropped(read.hidden[1]))
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        return self.logits(self.read(tokens))
-
-    def at(self, place: str, read: Read) -> Tensor:
-        """The states ``(streams, time, units)`` at one of ``PLACES``, through which gradients flow."""
-        which = PLACES.index(place) // 2
-        if place.endswith("h"):
-            return read.hidden[which]
-        layer = (self.layer1, self.layer2)[which]
-        return cells(layer, read.inputs[which], read.hidden[which], read.before[which], read.kept[which])
+    def dropped(self, x: Tensor) -> Tensor:
+        if self.variational is None or not self.training or not self.dropout:
+            return super().dropped(x)
+        return x * drop_mask(x, (len(x), 1, x.shape[-1]), self.dropout)
 
     def _layer(self, layer: nn.LSTM, x: Tensor, state: State) -> tuple[Tensor, State, Tensor | None]:
         if not self.training or self.variational is None or not self.variational.recurrent:
             hidden, last = layer(x, state)
             return hidden, last, None
-        kept = _mask(x, (len(x), layer.hidden_size), self.variational.recurrent)
+        kept = drop_mask(x, (len(x), layer.hidden_size), self.variational.recurrent)
         hidden, last = masked(layer, x, state, kept)
         return hidden, last, kept
-
-    def _dropped(self, x: Tensor) -> Tensor:
-        if not self.training or not self.dropout:
-            return x
-        if self.variational is None:
-            return nn.functional.dropout(x, self.dropout)
-        return x * _mask(x, (len(x), 1, x.shape[-1]), self.dropout)
-
-
-def _mask(like: Tensor, shape: tuple[int, ...], p: float) -> Tensor:
-    """0 with probability ``p``, else 1/(1 − p)."""
-    return nn.functional.dropout(like.new_ones(shape), p)
 
 
 def masked(layer: nn.LSTM, x: Tensor, state: State, kept: Tensor) -> tuple[Tensor, State]:

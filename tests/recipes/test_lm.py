@@ -13,17 +13,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from ibmon import Curves, IbmonError
+from ibmon import Curves, EvaluationSet, IbmonError, Plane
 from ibmon.analysis.kept import kept
+from ibmon.capture.evaluate import forward
+from ibmon.capture.layers import choose
 from ibmon.figures.build import training_curves
 from ibmon.runs.directory import RunDirectory
-from ibmon_recipes import language
-from ibmon_recipes.lm import SIZES, Annealing, built, train
-from ibmon_recipes.lstms import PLACES, LanguageModel, Variational, cells, detached, masked
+from ibmon_analyses.generalisation_figures import figures
+from ibmon_recipes import annealing, language
+from ibmon_recipes.annealing import FADES_FROM, FADING, PATIENCE, Annealing, Fading
+from ibmon_recipes.language_models import detached
+from ibmon_recipes.lm import built, groups, schedule, train
+from ibmon_recipes.lm_penalties import Penalty
+from ibmon_recipes.lm_sizes import SIZES, Size
+from ibmon_recipes.lstms import LSTMs, Variational, cells, masked
 from support import history_of, ibmon
 
 SMALL: dict[str, Any] = {"epochs": 2, "hidden": 8, "batch": 4, "bptt": 7, "eval_samples": 6}
 WORDS = [f"w{k}" for k in range(12)]
+PLACES = ("layer1.c", "layer1.h", "layer2.c", "layer2.h")
+MODELS = ("lstm", "vd-lstm", "sru", "bayes-lstm")
 
 
 @pytest.fixture
@@ -47,9 +56,9 @@ def small(text: Path) -> dict[str, Any]:
     return {**SMALL, "data": str(text)}
 
 
-def model_of(*, variational: Variational | None = None, dropout: float = 0.0, tie: bool = False, seed: int = 0) -> LanguageModel:
+def model_of(*, variational: Variational | None = None, dropout: float = 0.0, tie: bool = False, seed: int = 0) -> LSTMs:
     torch.manual_seed(seed)
-    return LanguageModel(12, 5, dropout=dropout, tie=tie, scale=0.5, variational=variational)
+    return LSTMs(12, 5, dropout=dropout, tie=tie, scale=0.5, variational=variational)
 
 
 def some(*shape: int, seed: int = 1) -> Tensor:
@@ -172,7 +181,8 @@ def test_variational_masks_are_the_same_at_all_timepoints() -> None:
         assert torch.equal(units, units[:1].expand_as(units))
         later = read.inputs[1][row, 20:] == 0  # before the first word that is not skipped there are no states at all
         assert torch.equal(later, later[:1].expand_as(later))
-    assert all(kept is not None and set(kept.flatten().tolist()) == {0.0, 2.0} for kept in read.kept)
+    for place, (_, c) in zip(("layer1.c", "layer2.c"), read.last, strict=True):
+        assert torch.allclose(model.at(place, read)[:, -1], c[0], atol=1e-6), "cells follow from the masks that were drawn"
     plain = model_of(dropout=0.5)
     plain.load_state_dict(model.state_dict())
     assert torch.equal(model.eval()(tokens), plain.eval()(tokens)), "nothing is dropped out of an evaluation"
@@ -219,12 +229,12 @@ def test_a_model_that_knows_nothing_is_as_perplexed_as_there_are_words() -> None
     assert found.information == pytest.approx(0, abs=1e-5)
 
 
-def plain_loop(options: dict[str, Any], *, variational: bool = False) -> list[Tensor]:
+def plain_loop(options: dict[str, Any], kind: Any) -> list[Tensor]:
     """The weights after a training as anybody would write it."""
     text = language.text(options["data"])
     size = SIZES["small"]
     sizes = {name: options[name] for name in ("hidden", "dropout") if name in options}
-    model = built(replace(size, **sizes), len(text.vocabulary), variational=variational, seed=0)
+    model = built(kind, replace(size, **sizes), len(text.vocabulary), bottleneck=False, seed=0)
     x, y = language.streams(text.train, options["batch"], options["bptt"])
     descent = torch.optim.Adam(model.parameters(), lr=size.lr, fused=True)
     torch.manual_seed(0)
@@ -240,17 +250,20 @@ def plain_loop(options: dict[str, Any], *, variational: bool = False) -> list[Te
     return [p.detach() for p in model.parameters()]
 
 
-@pytest.mark.parametrize("model", ["lstm", "vd-lstm"])
+@pytest.mark.parametrize("model", MODELS)
 def test_without_a_penalty_it_is_the_plain_loop_bit_for_bit(
     model: str, small: dict[str, Any], alone: Callable[..., Any], measured: Callable[..., RunDirectory]
 ) -> None:
     options = {**small, "epochs": 1, "dropout": 0.3}
-    plain = plain_loop(options, variational=model == "vd-lstm")
-    for more in ({}, {"penalty": "anp", "eta": 0.0}):
+    plain = plain_loop(options, model)
+    penalty = "bayes" if model == "bayes-lstm" else "anp"
+    for more in ({}, {"penalty": penalty, "eta": 0.0}):
         run = alone(train, **options, model=model, **more)
         assert all(torch.equal(a, b) for a, b in zip(run.model.parameters(), plain, strict=True))
-    penalised = alone(train, **options, model=model, penalty="anp", eta=0.01)
+    penalised = alone(train, **options, model=model, penalty=penalty, eta=0.01)
     assert not any(torch.equal(a, b) for a, b in zip(penalised.model.parameters(), plain, strict=True))
+    if model not in ("lstm", "bayes-lstm"):
+        return
     watched: list[Any] = []
 
     def under_a_monitor(monitor: Any) -> None:
@@ -260,6 +273,69 @@ def test_without_a_penalty_it_is_the_plain_loop_bit_for_bit(
 
     measured(under_a_monitor, schedule="every:20steps")
     assert all(torch.equal(a, b) for a, b in zip(watched[0].parameters(), plain, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("penalty", "more"),
+    [("gp-kl", {}), ("vib", {}), ("vib", {"model": "sru"}), ("bayes", {"model": "bayes-lstm"}), ("confidence", {})],
+)
+def test_every_penalty_falls_when_it_weighs_and_says_what_it_is(
+    penalty: Any, more: dict[str, Any], small: dict[str, Any], alone: Callable[..., Any]
+) -> None:
+    options = {**small, **more, "epochs": 2, "lr": 0.02, "penalty": penalty}
+    weak, strong = (alone(train, **options, eta=eta) for eta in (1e-4, 3.0))
+    assert strong.logged["penalty"][0] == {"weight": 3.0}
+    means = [[said["mean [nats]"] for said in run.logged["penalty"][1:]] for run in (weak, strong)]
+    assert len(means[0]) == 2 and means[1][-1] < means[0][-1]
+    model = strong.model
+    torch.manual_seed(0)
+    with torch.no_grad():
+        read = model.read(some(4, 7))
+        cost = float(Penalty(penalty, 1.0, model.places[-1], "l2", 0.1)(model, read, model.logits(read)))
+    assert cost == pytest.approx(means[1][-1], abs=0.5 + 0.2 * abs(means[1][-1])), "that of the last epoch, on other words"
+
+
+def test_usual_strengths_weigh_the_square_of_the_norm_alike(small: dict[str, Any], alone: Callable[..., Any]) -> None:
+    options = {**small, "epochs": 0}
+    weights = {
+        kind: alone(train, **options, penalty=kind, model="bayes-lstm" if kind == "bayes" else "lstm").logged["penalty"][0][
+            "weight"
+        ]
+        for kind in ("none", "anp", "gp-kl", "vib", "bayes")
+    }
+    assert weights == pytest.approx({"none": 0.0, "anp": 1e-3, "gp-kl": 2 * 8 * 1e-3, "vib": 2e-3, "bayes": 2e-3})
+
+
+def test_a_bottleneck_is_random_in_training_alone(small: dict[str, Any], alone: Callable[..., Any]) -> None:
+    torch.manual_seed(0)
+    model = LSTMs(12, 5, dropout=0.0, tie=False, scale=0.5, bottleneck=True)
+    tokens = some(3, 6)
+    first, again = model.read(tokens), model.read(tokens)
+    assert first.gaussian is not None and torch.equal(first.hidden[1], again.hidden[1])
+    spread = (first.top - again.top).detach() / (0.5 * first.gaussian.log_variance.detach()).exp()
+    assert 0.7 < float(spread.std()) / 2**0.5 < 1.3
+    evaluated = model.eval().read(tokens)
+    assert evaluated.gaussian is not None and torch.equal(evaluated.top, evaluated.gaussian.mean)
+    asked = {kind: alone(train, **{**small, "epochs": 0}, penalty=kind).watched["analyses"] for kind in ("vib", "anp")}
+    assert asked == {"vib": ["generalisation:layer=bottleneck"], "anp": ["generalisation:layer=layer2.h"]}
+
+
+@pytest.mark.parametrize("bottleneck", [False, True])
+@pytest.mark.parametrize("model", MODELS)
+def test_the_states_of_every_place_are_recorded(model: Any, bottleneck: bool) -> None:
+    network = built(model, Size(hidden=4, layers=3 if model == "sru" else 2, scale=0.5), 12, bottleneck=bottleneck, seed=0).eval()
+    tokens = some(3, 6)
+    with torch.no_grad():
+        read = network.read(tokens)
+        data = EvaluationSet(tokens, forward=lambda model, tokens: model.read(tokens) and None)
+        layers, _ = forward(network, choose(network, network.watched), data)
+        expected = {place: network.at(place, read) for place in network.places}
+    if bottleneck and model != "bayes-lstm":
+        expected["bottleneck"] = read.top
+    assert set(layers) == set(expected)
+    for name, activation in layers.items():
+        assert activation.axes == ("sample", "time", "unit")
+        assert torch.allclose(activation.values, expected[name], atol=1e-6), name
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -287,16 +363,41 @@ def test_the_convention_decides_the_weight_and_the_norm_the_penalty(small: dict[
 def test_sgd_goes_back_to_the_best_weights_and_slows_down() -> None:
     model = nn.Linear(1, 1)
     descent = torch.optim.SGD(model.parameters(), lr=1.0)
-    annealing = Annealing(model, descent)
+    rule = Annealing(model, descent)
     first = model.weight.detach().clone()
-    assert annealing.goes_on(9.0)
-    for worse in (9.5, float("nan")):
+    assert not rule.went_back(1, 9.0)
+    for epoch, worse in ((2, 9.5), (3, float("nan"))):
         nn.init.constant_(model.weight, 7.0)
-        assert annealing.goes_on(worse) and torch.equal(model.weight, first)
+        assert rule.went_back(epoch, worse) and torch.equal(model.weight, first)
     assert descent.param_groups[0]["lr"] == pytest.approx(0.49)
     nn.init.constant_(model.weight, 3.0)
-    assert annealing.goes_on(8.0) and model.weight.detach() == 3
-    assert [annealing.goes_on(8.5) for _ in range(14)] == [True] * 13 + [False]
+    assert not rule.went_back(4, 8.0) and model.weight.detach() == 3 and rule.best_epoch == 4
+    for epoch in range(5, 5 + annealing.MOST_DECAYS - 1):
+        assert not rule.over
+        rule.went_back(epoch, 8.5)
+    assert rule.decays == annealing.MOST_DECAYS + 1 and rule.over and rule.best_epoch == 4
+
+
+def test_an_sru_fades_and_goes_back_at_the_end_alone() -> None:
+    def trained(epochs: int, perplexity: Callable[[int], float]) -> tuple[Fading, nn.Linear, list[int]]:
+        model = nn.Linear(1, 1)
+        fading = Fading(model, torch.optim.SGD(model.parameters(), lr=1.0), epochs)
+        back = list[int]()
+        for epoch in range(1, epochs + 1):
+            nn.init.constant_(model.weight, float(epoch))
+            if fading.went_back(epoch, perplexity(epoch)):
+                back.append(epoch)
+            if fading.over:
+                break
+        return fading, model, back
+
+    fading, model, back = trained(FADES_FROM + 2, lambda epoch: -epoch)
+    assert fading.over and not back and model.weight.detach() == FADES_FROM + 2
+    assert fading.descent.param_groups[0]["lr"] == pytest.approx(FADING**3)
+    fading, model, back = trained(100, lambda epoch: abs(epoch - 20))
+    assert back == [20 + PATIENCE] and model.weight.detach() == 20 == fading.best_epoch
+    fading, model, back = trained(10, lambda epoch: abs(epoch - 7))
+    assert back == [10] and model.weight.detach() == 7
 
 
 def test_a_chain_of_words_is_learned_up_to_its_coins(small: dict[str, Any], alone: Callable[..., Any]) -> None:
@@ -311,16 +412,91 @@ def test_a_chain_of_words_is_learned_up_to_its_coins(small: dict[str, Any], alon
     assert last["perplexity gap"] == pytest.approx(last["perplexity"] - run.logged["train"][-1]["perplexity"])
 
 
-def test_plain_sgd_learns_and_is_tested_at_its_best(
-    small: dict[str, Any], alone: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+SGD = {"size": "medium", "hidden": 16, "dropout": 0.0}
+
+
+@pytest.fixture
+def wide_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SIZES, "medium", replace(SIZES["medium"], scale=0.5))  # 0.05 is for hundreds of units
-    run = alone(train, **{**small, "epochs": 6, "size": "medium", "hidden": 16, "dropout": 0.0})
+
+
+@pytest.mark.usefixtures("wide_weights")
+def test_plain_sgd_learns_and_is_tested_at_its_best(small: dict[str, Any], alone: Callable[..., Any]) -> None:
+    run = alone(train, **{**small, **SGD, "epochs": 6})
     assert isinstance(run.watched["optimizer"], torch.optim.SGD) and run.model.output.weight is not run.model.embedding.weight
     assert run.logged["validation"][-1]["perplexity"] < run.logged["unigrams on validation"][0]["perplexity"] * 0.8
     text = language.text(small["data"])
     best = min(said["perplexity"] for said in run.logged["validation"])
     assert language.said(run.model, text.validation, 4, 7).perplexity == pytest.approx(best, rel=1e-5)
+
+
+@pytest.mark.usefixtures("wide_weights")
+@pytest.mark.parametrize(("model", "lr", "epochs", "decays"), [("lstm", 4.0, 3, 15), ("lstm", 4.0, 20, 0), ("sru", 1.0, 4, 15)])
+def test_the_last_snapshot_and_all_newest_numbers_are_of_the_best_weights(
+    model: str,
+    lr: float,
+    epochs: int,
+    decays: int,
+    small: dict[str, Any],
+    measured: Callable[..., RunDirectory],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(annealing, "MOST_DECAYS", decays)
+    watched: list[Any] = []
+
+    def watching(monitor: Any) -> None:
+        watch = monitor.watch
+        monitor.watch = lambda network, **how: (watched.append(network), watch(network, **how))
+        train(monitor, **{**small, **SGD, "epochs": epochs}, model=model, lr=lr)
+
+    run = measured(watching, keep_snapshots=True)
+    network, text = watched[0], language.text(small["data"])
+    scalars = history_of(run).scalars
+    tried = scalars["validation/perplexity"]
+    epoch, last = scalars["best weights/epoch"].value[-1], tried.epoch[-1]
+    assert epoch < last <= epochs and (last == epochs) == (decays > 0), "or this tests nothing"
+    assert tried.value[-1] == tried.value.min() == tried.value[tried.epoch == epoch][0]
+    assert language.said(network, text.validation, 4, 7).perplexity == pytest.approx(tried.value[-1], rel=1e-4)
+    assert language.said(network, text.test, 4, 7).perplexity == pytest.approx(scalars["test/perplexity"].value[-1], rel=1e-4)
+    inputs, _ = language.windows(text.validation, 6, 7)
+    _, newest = kept(run, "validation").snapshots[-1]
+    with torch.no_grad():
+        states = network.eval().read(inputs).hidden[-1]
+    assert torch.allclose(newest.layers[f"layer{network.layers}.h"].values, states, atol=1e-6)
+    assert newest.epoch == last, "taken when the training ended"
+
+
+@pytest.mark.parametrize("epochs", [1, 3, 5, 12, 20])
+def test_there_is_a_snapshot_at_the_end_of_every_epoch(epochs: int) -> None:
+    adam = schedule(replace(SIZES["small"], epochs=epochs), 50)
+    ends = [50 * (k + 1) for k in range(epochs)]
+    if adam.unit == "steps":
+        assert set(ends) <= set(adam.points) and 12 <= len(adam.points) <= 15 and adam.points[-1] == ends[-1]
+    else:
+        assert adam.interval == 1 and epochs >= 12
+    assert str(schedule(replace(SIZES["medium"], epochs=epochs), 50)) == "every:1epochs"
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("bottleneck", [False, True])
+def test_all_matrices_decay_but_embedding_and_output(model: Any, bottleneck: bool) -> None:
+    for tie in (False, True):
+        network = built(model, Size(hidden=4, tie=tie), 12, bottleneck=bottleneck, seed=0)
+        names = {id(p): name for name, p in network.named_parameters()}
+        decaying, others = groups(network, 0.3)
+        assert (decaying["weight_decay"], others["weight_decay"]) == (0.3, 0.0)
+        slow, rest = ({names[id(p)] for p in group["params"]} for group in (decaying, others))
+        assert slow | rest == set(names.values()) and not slow & rest
+        assert all(network.get_parameter(name).ndim == 2 and "embedding" not in name and "output" not in name for name in slow)
+        assert {name for name in rest if network.get_parameter(name).ndim == 2} <= {"embedding.weight", "output.weight"}
+
+
+def test_weight_decay_is_added_to_the_gradient(small: dict[str, Any], alone: Callable[..., Any]) -> None:
+    free, held = (
+        alone(train, **{**small, **SGD, "epochs": 2}, weight_decay=decay).model.layer1.weight_hh_l0.norm()
+        for decay in (0.0, 0.05)
+    )
+    assert held < free / 2
 
 
 def test_the_seed_decides_weights_and_dropout(small: dict[str, Any], alone: Callable[..., Any]) -> None:
@@ -350,6 +526,12 @@ def test_a_run_shows_what_is_said_and_states_at_every_word(small: dict[str, Any]
     assert torch.equal(newest.targets["next"], targets) and newest.inputs is not None
     assert torch.equal(newest.inputs.values, inputs) and tuple(newest.vocabulary or ()) == text.vocabulary
     assert newest.gradients
+    plane = next(f for f in figures(history) if f.name == "generalisation-perplexity-gap-validation")
+    assert isinstance(plane, Plane) and "layer2.h" in plane.title
+    assert [t.label for t in plane.trajectories] == ["kde:variance=0.1", "kde:relative=true,variance=0.1"]
+    gap = history.scalars["validation/perplexity gap"]
+    for t in plane.trajectories:
+        assert len(t.x) == 2 and np.isfinite(t.x).all() and t.y.tolist() == gap.value.tolist() and t.epoch.tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -361,8 +543,21 @@ def test_a_run_shows_what_is_said_and_states_at_every_word(small: dict[str, Any]
         ({"eval_samples": 0}, "are 1 or more"),
         ({"epochs": -1}, "are 0 or more"),
         ({"train_words": -1}, "are 0 or more"),
-        ({"vocabulary": -1}, "are 0 or more"),
-        ({"lr": 0.0}, "lr above 0"),
+        ({"vocabulary": -1}, "vocabulary 0 or more"),
+        ({"lr": 0.0}, "lr is a number above 0"),
+        ({"lr": float("inf")}, "lr is a number above 0"),
+        ({"weight_decay": -1e-3}, "weight-decay are numbers from 0 on"),
+        ({"layers": 3}, "lstm has two"),
+        ({"model": "sru", "layers": 0}, "are 1 or more"),
+        ({"noise": "unigram", "noise_rate": 1.5}, "noise-rate is a probability, not 1.5"),
+        ({"place": "layer3.h"}, "place is one of layer1.c, layer1.h, layer2.c, layer2.h, not layer3.h"),
+        ({"penalty": "bayes"}, "those of lstm are not: say --model bayes-lstm"),
+        ({"penalty": "anp", "model": "bayes-lstm"}, "random already"),
+        ({"penalty": "vib", "model": "bayes-lstm"}, "random already"),
+        ({"penalty": "vib", "norm": "l1"}, "norm and eta-convention are of anp"),
+        ({"penalty": "gp-kl", "eta_convention": "one_over_k"}, "norm and eta-convention are of anp"),
+        ({"penalty": "confidence", "place": "layer1.h"}, "place is of anp and gp-kl"),
+        ({"penalty": "gp-kl", "gp_noise": 0.0}, "gp-noise is a variance above 0"),
         ({"dropout": 1.0}, "below 1"),
         ({"eta": -1.0}, "from 0 on"),
         ({"eta": float("nan")}, "from 0 on"),
