@@ -7,7 +7,7 @@ than the noise; full batches give exactly zero. Nothing is read back from the de
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +114,29 @@ class GradientWindow:
                 size = p.numel() // (self.replicas or 1)
                 out[name] = GradientStatistics(mean, std, count, norm, size, nonfinite, population)
         return out
+
+
+def before_update(args: tuple[Any, ...], kwargs: dict[str, Any], read: Callable[[], None]) -> Any:
+    """Read the gradients of an update: now, or after the closure that ``optimizer.step`` was given has made them.
+
+    What a hook before the step returns: None, or the arguments with a closure that reads, once, however often it is called
+    (LBFGS): at the weights that the update begins with.
+    """
+    closure = kwargs["closure"] if "closure" in kwargs else next(iter(args[1:]), None)
+    if closure is None:
+        read()
+        return None
+    waiting = True
+
+    def heard() -> Any:
+        nonlocal waiting
+        loss = closure()
+        if waiting:
+            waiting = False
+            read()
+        return loss
+
+    return args[:1], {**kwargs, "closure": heard}
 
 
 def parameters_of(model: nn.Module | None, optimizer: torch.optim.Optimizer | None) -> dict[str, nn.Parameter]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, RandomSampler, SequentialSampler, SubsetRandomSampler
+from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler, SubsetRandomSampler
 
 from ibmon.records import UsageError
 from ibmon.runs.log import BARE_NAME
@@ -77,15 +78,28 @@ def _batches(loader: Iterable[Any], most: int, seed: int) -> Iterator[Any]:
             yield loader.collate_fn([loader.dataset[rows[i]] for i in order[start : start + size]])
         return
     found = 0
-    for batch in loader:
+    for batch in _anew(loader) if isinstance(loader, DataLoader) else loader:
         yield batch
         found += _size(batch)
         if found >= most:
             return
 
 
+def _anew(loader: DataLoader[Any]) -> Iterable[Any]:
+    """The same batches, in this process and by a sampler of their own: the training's may be half through its epoch."""
+    shared = {id(loader.dataset): loader.dataset}
+    if isinstance(loader.dataset, IterableDataset):
+        return DataLoader(loader.dataset, loader.batch_size, collate_fn=loader.collate_fn)
+    if loader.batch_sampler is None:  # the data set gives whole batches
+        return (loader.collate_fn(loader.dataset[row]) for row in copy.deepcopy(loader.sampler, shared))
+    sampler = copy.deepcopy(loader.batch_sampler, shared)
+    return DataLoader(loader.dataset, batch_sampler=sampler, collate_fn=loader.collate_fn)
+
+
 def _rows(loader: DataLoader[Any]) -> Sequence[int] | None:
     """The indices that a loader draws from; None where only iterating can tell."""
+    if loader.batch_size is None:
+        return None
     sampler = getattr(loader.batch_sampler, "sampler", loader.sampler)
     if isinstance(sampler, SubsetRandomSampler):
         return list(sampler.indices)

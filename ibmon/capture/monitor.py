@@ -24,7 +24,7 @@ from ibmon.tensors import EvaluationSet, GradientStatistics
 from . import layers as layer_choice
 from . import loaders, processes
 from .evaluate import Capture, Probe, Watched
-from .gradients import GradientWindow, evenly, parameters_of
+from .gradients import GradientWindow, before_update, evenly, parameters_of
 from .session import Session, device_of
 from .shadow import unwrapped
 from .watching import Watching, number
@@ -107,6 +107,7 @@ class Monitor:
         autocast: torch.dtype | None = None,
         batch_size: int | None = None,
         reduce: str = "",
+        step: int = 0,
     ) -> None:
         """Say what is watched, and take the untrained network.
 
@@ -128,12 +129,14 @@ class Monitor:
             batch_size: samples in a minibatch of one process, for the gradient noise scale.
             reduce: what is captured of large layers, unless the command line says: ``"units=512"``, ``"projection=64"``,
                 ``"timepoints=32"``; their estimates are flagged.
+            step: updates that were made before, where a training goes on from a checkpoint.
 
         Raises:
             IbmonError: a layer that does not exist, an evaluation set without tensors: before training starts.
         """
         if self._watching is None:
             return
+        self._step = step
         info = self._watching.session.info
         sets = loaders.by_name(evaluation, info.max_samples, info.seed or 0)
         inner = None if model is None else unwrapped(model)
@@ -185,16 +188,17 @@ class Monitor:
 
     # -- what the training says ---------------------------------------------------------------------------------------
 
-    def epochs(self, n: int, *, steps_per_epoch: int | None = None, short_last: bool = False) -> Iterator[int]:
+    def epochs(self, n: int, *, steps_per_epoch: int | None = None, short_last: bool = False, first: int = 0) -> Iterator[int]:
         """``range(n)`` that knows the epochs: snapshots are then scheduled in epochs. Ends early when a stop was asked for.
 
         ``steps_per_epoch`` spreads the gradient window over the first epoch, too; later ones are known. ``short_last`` says that
-        the last minibatch of an epoch is smaller than the others: its gradient is noisier, and left out of the window.
+        the last minibatch of an epoch is smaller than the others: its gradient is noisier, and left out of the window. ``first``
+        is the epoch that a training from a checkpoint begins with.
         """
-        self._epochs, self._epoch, self._per_epoch = n, 0.0, steps_per_epoch
+        self._epochs, self._epoch, self._per_epoch = n, float(first), steps_per_epoch
         self._short_last = short_last
         self._plan()
-        for epoch in range(n):
+        for epoch in range(first, n):
             if self.should_stop:
                 return
             self._in_epoch = 0
@@ -266,9 +270,10 @@ class Monitor:
 
     # -- updates, and what is due after them ----------------------------------------------------------------------------
 
-    def _before_update(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
-        if self._window is not None or self._step >= self._next_window:
-            self._read_gradients(getattr(optimizer, "grad_scale", None))
+    def _before_update(self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._window is None and self._step < self._next_window:
+            return None
+        return before_update(args, kwargs, lambda: self._read_gradients(getattr(optimizer, "grad_scale", None)))
 
     def _after_update(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         found = getattr(optimizer, "found_inf", None)

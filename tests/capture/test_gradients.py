@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from ibmon import EvaluationSet, Monitor
 from ibmon.capture.gradients import GradientWindow, evenly
+from ibmon.runs.directory import RunDirectory
+from support import history_of
 
 
 def _window(gradients: torch.Tensor, **options: object) -> GradientWindow:
@@ -112,3 +116,49 @@ def test_minibatches_are_spread_evenly_over_the_window(total: int, most: int) ->
     assert len(chosen) == min(total, most)
     gaps = np.diff(chosen)
     assert len(gaps) == 0 or gaps.max() - gaps.min() <= 1
+
+
+def test_gradients_of_a_closure_are_read_after_it(measured: Callable[..., RunDirectory]) -> None:
+    torch.manual_seed(0)
+    model = nn.Linear(3, 1)
+    x, y = torch.randn(20, 3), torch.randn(20, 1)
+    optimizer = torch.optim.LBFGS(model.parameters(), lr=0.1, max_iter=3)
+    norms: list[float] = []
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = (model(x) - y).square().mean()
+        loss.backward()
+        return loss
+
+    def train(monitor: Monitor) -> None:
+        monitor.watch(model, optimizer=optimizer, evaluation=EvaluationSet(x), schedule="every:1steps", estimators=["binning"])
+        for _ in range(4):
+            closure()
+            norms.append(float(model.weight.grad.norm()))
+            optimizer.zero_grad()
+            optimizer.step(closure)
+
+    history = history_of(measured(train))
+    (series,) = [s for s in history.select("gradient mean") if s.subject["parameter"] == "weight"]
+    assert series.value.tolist() == pytest.approx(norms, rel=1e-5)
+    assert not [n for n in history.notices if n.level != "info"]
+
+
+def test_a_training_from_a_checkpoint_counts_on(measured: Callable[..., RunDirectory]) -> None:
+    model = nn.Sequential(nn.Linear(3, 1))
+    x = torch.randn(20, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def train(monitor: Monitor) -> None:
+        monitor.watch(model, optimizer=optimizer, evaluation=EvaluationSet(x), step=50, estimators=["binning"])
+        for _ in monitor.epochs(7, first=5, steps_per_epoch=10):
+            for _ in range(10):
+                model(x).square().mean().backward()
+                optimizer.step()
+                optimizer.zero_grad()
+
+    history = history_of(measured(train))
+    (series,) = history.select("I(X;T)")
+    assert series.step.tolist() == [50, 60, 70]
+    assert history.progress is not None and history.progress.epoch == 7

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, SubsetRandomSampler, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, SubsetRandomSampler, TensorDataset, WeightedRandomSampler
 
 from ibmon.capture.loaders import by_name, tensors_of
 from ibmon.records import UsageError
@@ -41,6 +41,24 @@ def test_a_loader_is_read_without_the_training_noticing() -> None:
     after = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist(), generator.get_state()
     assert torch.equal(before[0], after[0]) and torch.equal(before[3], after[3])
     assert before[1:3] == after[1:3]
+
+
+def test_a_sampler_of_ones_own_is_left_where_it_is() -> None:
+    weighted = WeightedRandomSampler([1.0] * 20, 12, generator=torch.Generator().manual_seed(3))
+    loader = DataLoader(TensorDataset(X, Y), batch_size=4, sampler=weighted)
+    running = iter(loader)
+    next(running)
+    before = weighted.generator.get_state()
+    data = tensors_of(loader, 8, seed=0)
+    assert len(data.inputs) == 8
+    assert torch.equal(weighted.generator.get_state(), before)
+    assert len(list(running)) == 2
+
+
+def test_a_data_set_may_give_whole_batches() -> None:
+    batches = [(X[:6], Y[:6]), (X[6:12], Y[6:12])]
+    data = tensors_of(DataLoader(batches, batch_size=None), 100, seed=0)
+    assert torch.equal(data.inputs, X[:12]) and torch.equal(data.targets, Y[:12])
 
 
 def test_only_the_rows_of_a_subset_are_drawn() -> None:
