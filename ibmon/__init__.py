@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Axis,
         Curves,
         Figure,
+        Graph,
         Heatmap,
         Histogram,
         Image,
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
         View,
     )
     from .hookspecs import hookimpl
+    from .launch import start_run
+    from .notebook import Picture, Run, open
     from .records import IbmonError, Measurement, StopTraining
     from .runs.history import History, Series
     from .schedules import Schedule, every, explicit, log_spaced
-    from .specs import AnalysisSpec, EstimatorSpec, RecipeSpec
+    from .specs import AnalysisSpec, EstimatorSpec, Launcher, LauncherSpec, RecipeSpec
     from .tensors import IGNORED, Activation, Estimate, Estimator, EvaluationSet, GradientStatistics, Snapshot, Variable
 
 __version__ = "0.1.0"
@@ -47,19 +50,24 @@ _HOME = {
     "EvaluationSet": "tensors",
     "Figure": "figures.figure",
     "GradientStatistics": "tensors",
+    "Graph": "figures.figure",
     "Heatmap": "figures.figure",
     "IGNORED": "tensors",
     "Histogram": "figures.figure",
     "History": "runs.history",
     "IbmonError": "records",
     "Image": "figures.figure",
+    "Launcher": "specs",
+    "LauncherSpec": "specs",
     "Line": "figures.figure",
     "Measurement": "records",
     "Monitor": "capture.monitor",
     "Passage": "figures.figure",
+    "Picture": "notebook",
     "Plane": "figures.figure",
     "RecipeSpec": "specs",
     "Reference": "figures.figure",
+    "Run": "notebook",
     "Schedule": "schedules",
     "Series": "runs.history",
     "Snapshot": "tensors",
@@ -73,6 +81,8 @@ _HOME = {
     "hookimpl": "hookspecs",
     "log_spaced": "schedules",
     "one_by_one": "elements",
+    "open": "notebook",
+    "start_run": "launch",
     "tap": "capture",
 }
 
@@ -88,18 +98,23 @@ __all__ = [
     "EvaluationSet",
     "Figure",
     "GradientStatistics",
+    "Graph",
     "Heatmap",
     "Histogram",
     "History",
     "IbmonError",
     "Image",
+    "Launcher",
+    "LauncherSpec",
     "Line",
     "Measurement",
     "Monitor",
     "Passage",
+    "Picture",
     "Plane",
     "RecipeSpec",
     "Reference",
+    "Run",
     "Schedule",
     "Series",
     "Snapshot",
@@ -114,6 +129,8 @@ __all__ = [
     "hookimpl",
     "log_spaced",
     "one_by_one",
+    "open",
+    "start_run",
     "tap",
 ]
 

@@ -9,7 +9,7 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .specs import AnalysisSpec, EstimatorSpec, RecipeSpec
+    from .specs import AnalysisSpec, EstimatorSpec, LauncherSpec, RecipeSpec
 
 hookspec = pluggy.HookspecMarker("ibmon")
 hookimpl = pluggy.HookimplMarker("ibmon")
@@ -30,4 +30,10 @@ def ibmon_analyses() -> Iterable[AnalysisSpec]:
 @hookspec
 def ibmon_recipes() -> Iterable[RecipeSpec]:
     """Training recipes."""
+    return ()
+
+
+@hookspec
+def ibmon_launchers() -> Iterable[LauncherSpec]:
+    """What starts the runs of a sweep: here, or on a cluster."""
     return ()

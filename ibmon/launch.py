@@ -13,15 +13,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
+from .machine import cores
 from .records import FORMAT, IbmonError, RunInfo
-from .runs import locks
-from .runs.directory import CONSOLE_LIMIT, Exit, RunDirectory, new_id, status
+from .runs import locks, processes
+from .runs.directory import CONSOLE_LIMIT, RunDirectory, new_id, settled, status
 
 RUN_VARIABLE = "IBMON_RUN"
 _ABANDONED = 3
@@ -71,14 +72,18 @@ def _git_state() -> dict[str, str | bool]:
 
 def start(run: RunDirectory) -> int:
     """Start supervisor and trainer in the background; returns the supervisor's pid. Raises IbmonError."""
+    return start_run(run.path)
+
+
+def start_run(path: Path) -> int:
+    """Start the job of a run, ``python -m ibmon.launch RUN``, in the background; returns its pid. Raises IbmonError."""
     try:
         child = subprocess.Popen(
-            [sys.executable, "-m", "ibmon.launch", str(run.path.resolve())],
+            [sys.executable, "-m", "ibmon.launch", str(path.resolve())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            env=_environment(run),
         )
     except OSError as error:
         raise IbmonError(f"The training process could not be started: {error}.") from error
@@ -86,17 +91,39 @@ def start(run: RunDirectory) -> int:
     return child.pid
 
 
-def _environment(run: RunDirectory) -> Mapping[str, str]:
-    return {**os.environ, RUN_VARIABLE: str(run.path.resolve()), "PYTHONUNBUFFERED": "1"}
-
-
 def supervise(run: RunDirectory) -> int:
-    """Run the trainer, record how it ended, and see the analysis through. The body of the supervising process."""
+    """Run the trainer, record how it ended, and see the analysis through. The body of ``python -m ibmon.launch RUN``.
+
+    Begun again in the same directory, by a cluster that puts a job back into its queue, it trains anew as a further segment,
+    unless the training had come to its end. SIGTERM and SIGINT stop the training after its step.
+    """
     locks.acquire(run.lock("supervisor"))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited: a terminal that goes away stops nobody
+    analyst = Analyst(run, run.info().analyst_device)
+    before = status(run)
+    code = 0 if before.state == "finished" and before.detail != "stopped" else _train(run, analyst)
+    with contextlib.suppress(OSError):
+        processes.write(run, processes.Exit(code=code))
+    while undrained(run) and not analyst.given_up:
+        analyst.keep(lambda text, level: None)
+        _give_sign(run)
+        time.sleep(0.2)
+    with contextlib.suppress(OSError):
+        processes.write(run, processes.Exit(code=code, drained=True))
+    return code
+
+
+def _train(run: RunDirectory, analyst: Analyst) -> int:
+    """Run the trainer to its end; returns its exit code."""
+    with contextlib.suppress(OSError):
+        processes.begin(run)
     with run.console.open("ab", buffering=0) as console:
         trainer = subprocess.Popen(
-            [sys.executable, "-m", "ibmon.train", str(run.path)], stdin=subprocess.DEVNULL, stdout=console, stderr=console
+            [sys.executable, "-m", "ibmon.train", str(run.path)],
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=console,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
 
     def forward(*_: Any) -> None:
@@ -105,22 +132,19 @@ def supervise(run: RunDirectory) -> int:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, forward)
     # The analyst imports torch while the trainer does, so that the first points come early.
-    analyst = Analyst(run, run.info().analyst_device)
     analyst.keep(lambda text, level: None)
-    code = None
-    while code is None:
+    while True:
         try:
-            code = trainer.wait(5.0)
+            return trainer.wait(5.0)
         except subprocess.TimeoutExpired:
             _cap_console(run)
-    temporary = run.path / ".exit.json.tmp"
+            _give_sign(run)
+
+
+def _give_sign(run: RunDirectory) -> None:
+    """The trainer gives signs of life only once it has imported torch, and none any more while the rest is measured."""
     with contextlib.suppress(OSError):
-        temporary.write_bytes(msgspec.json.encode(Exit(code, round(time.time(), 3))))
-        temporary.rename(run.exit_file)
-    while undrained(run) and not analyst.given_up:
-        analyst.keep(lambda text, level: None)
-        time.sleep(0.2)
-    return code
+        run.heartbeat.touch()
 
 
 def _cap_console(run: RunDirectory) -> None:
@@ -185,7 +209,7 @@ def start_analyst(run: RunDirectory, device: str = "cpu") -> subprocess.Popen[by
     Passive waiting lets it share cores with the trainer; on the CPU it must not see the GPU: a second CUDA context can starve
     the training.
     """
-    threads = str(max(1, (os.cpu_count() or 2) // 2))
+    threads = str(max(1, cores() // 2))
     environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
     if device == "cpu":
         environment["CUDA_VISIBLE_DEVICES"] = ""
@@ -203,7 +227,10 @@ def start_analyst(run: RunDirectory, device: str = "cpu") -> subprocess.Popen[by
 def resume_analysis(run: RunDirectory) -> bool:
     """Start an analyst for a run with snapshots left over and nobody at work on them. True when one was started."""
     info = run.info()
-    if not undrained(run) or locks.holder(run.lock("analyst")) is not None or not status(run, info).over:
+    if not undrained(run):
+        return False
+    now = settled(run, info)
+    if now.analysing or now.via or not now.over:
         return False
     _let_go(start_analyst(run, info.analyst_device))
     return True
@@ -219,5 +246,26 @@ def stop(run: RunDirectory) -> None:
     run.ask("stop")
 
 
+def main(path: Path) -> int:
+    """The job of a directory that a launcher was given: a run, or a request to measure kept snapshots again."""
+    asked = processes.read(RunDirectory(path), processes.Again)
+    if asked is not None:
+        _measure_again(RunDirectory(path), asked)
+    return 0 if supervise(RunDirectory(path)) == 0 else 1
+
+
+def _measure_again(request: RunDirectory, asked: processes.Again) -> NoReturn:
+    """Become ``ibmon analyse``, which says into the console of the request what it has to say."""
+    environment = dict(os.environ)
+    if environment.get("OMP_NUM_THREADS") == environment.get("SLURM_CPUS_PER_TASK"):
+        environment.pop("OMP_NUM_THREADS", None)  # the threads of a training; here each core gets a process
+    console = os.open(request.console, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    for stream in (1, 2):
+        os.dup2(console, stream)
+    chosen = [*(f"--estimator={text}" for text in asked.estimators), *(f"--analysis={text}" for text in asked.analyses)]
+    count = [f"--jobs={asked.jobs}"] if asked.jobs is not None else []
+    os.execve(sys.executable, [sys.executable, "-m", "ibmon", "analyse", *chosen, *count, "--", asked.run], environment)
+
+
 if __name__ == "__main__":
-    sys.exit(0 if supervise(RunDirectory(Path(sys.argv[1]))) == 0 else 1)
+    sys.exit(main(Path(sys.argv[1])))

@@ -7,6 +7,11 @@ import os
 from pathlib import Path
 
 
+def cores() -> int:
+    """Cores that this process may use: of those of a node a cluster gives a job only some."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def let_threads_sleep() -> None:
     """Have torch's threads sleep while they wait for each other. Only before torch is imported.
 

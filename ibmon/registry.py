@@ -11,13 +11,18 @@ import pluggy
 
 from . import hookspecs
 from .records import NotFoundError
-from .specs import AnalysisSpec, EstimatorSpec, RecipeSpec, Spec
+from .specs import AnalysisSpec, EstimatorSpec, LauncherSpec, RecipeSpec, Spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 GROUP = "ibmon"
-KINDS: dict[str, type[Spec]] = {"estimators": EstimatorSpec, "analyses": AnalysisSpec, "recipes": RecipeSpec}
+KINDS: dict[str, type[Spec]] = {
+    "estimators": EstimatorSpec,
+    "analyses": AnalysisSpec,
+    "recipes": RecipeSpec,
+    "launchers": LauncherSpec,
+}
 S = TypeVar("S", bound=Spec)
 
 
@@ -67,6 +72,9 @@ class Registry:
     def recipe(self, name: str) -> RecipeSpec:
         return self._find("recipes", name, RecipeSpec)
 
+    def launcher(self, name: str) -> LauncherSpec:
+        return self._find("launchers", name, LauncherSpec)
+
     def analyses(self) -> list[AnalysisSpec]:
         return [c.spec for c in self.contributions["analyses"].values() if isinstance(c.spec, AnalysisSpec)]
 
@@ -98,7 +106,7 @@ class Registry:
 
         near = get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(sorted(known)) or 'none'}."
-        singular = {"estimators": "estimator", "analyses": "analysis", "recipes": "recipe"}[kind]
+        singular = {"estimators": "estimator", "analyses": "analysis", "recipes": "recipe", "launchers": "launcher"}[kind]
         raise NotFoundError(f"There is no {singular} called {name!r}; {hint}")
 
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +85,39 @@ class AnalysisSpec(Spec):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeSpec(Spec):
     """A training recipe: a function whose first parameter is the monitor and whose keyword parameters are its options."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LauncherSpec(Spec):
+    """What starts the runs of a sweep: ``target`` is a ``Launcher``.
+
+    With ``queues`` it takes all runs together and has a queue of its own; without, it starts what it is given, and the sweep
+    gives it as many as are to run at a time.
+    """
+
+    queues: bool = False
+
+
+class Launcher(Protocol):
+    """A frozen dataclass whose fields are its options (``--on slurm:partition=main,time=60``).
+
+    The job of a run is the command ``python -m ibmon.launch RUN``, with the Python of this process and the absolute path of the
+    run's directory, on a machine that has this path. It returns when the training has ended and everything is measured, with 1
+    where the training failed; SIGTERM stops the training after its step. Begun again in the same directory it trains anew, as a
+    further segment. ``ibmon analyse --on`` gives the folder of a request in place of a run's, and the same command measures what
+    it asks for: SIGTERM then keeps what was measured. Errors that a user can mend are an ``IbmonError`` of one sentence.
+    """
+
+    def submit(self, runs: Sequence[Path], *, folder: Path, at_once: int | None) -> Sequence[str]:
+        """Start the runs, or queue them, ``at_once`` of them at a time (None: all); returns the name of a job for each.
+
+        What the launcher has to write goes to ``folder``, which lies beside the runs and need not exist.
+        """
+        ...
+
+    def alive(self, jobs: Sequence[str]) -> Collection[str]:
+        """Those of the jobs that wait or run, or will be run again."""
+        ...
 
 
 def load_target(target: str) -> Any:

@@ -193,6 +193,13 @@ def read_group(group: Group, static: Callable[[str], StaticData], device: str = 
     )
 
 
+def axes_of(layers: Mapping[str, Activation]) -> list[tuple[str, ...]]:
+    """The axes of all layers; of those of a group without reading their tensors."""
+    if isinstance(layers, _Parts):
+        return [part.axes for part in layers.parts.values()]
+    return [layer.axes for layer in layers.values()]
+
+
 def remove_group(group: Group) -> None:
     """Remove a group, its commit file first: half a removal is no group."""
     (group.folder / "commit.json").unlink(missing_ok=True)
@@ -203,10 +210,10 @@ class _Parts(Mapping[str, Activation]):
     """Activations that are read from their files when they are looked up."""
 
     def __init__(self, folder: Path, parts: dict[str, Part], device: str) -> None:
-        self._folder, self._parts, self._device = folder, parts, device
+        self._folder, self.parts, self._device = folder, parts, device
 
     def __getitem__(self, name: str) -> Activation:
-        part = self._parts[name]
+        part = self.parts[name]
         path = self._folder / TENSORS
         try:
             open_regular(path).close()
@@ -219,10 +226,10 @@ class _Parts(Mapping[str, Activation]):
             raise IbmonError(f"the layer {name!r} of the snapshot {self._folder.name} cannot be read: {error}") from error
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._parts)
+        return iter(self.parts)
 
     def __len__(self) -> int:
-        return len(self._parts)
+        return len(self.parts)
 
 
 @dataclass(frozen=True, slots=True)

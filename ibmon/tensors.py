@@ -73,8 +73,8 @@ class EvaluationSet:
     ``forward(model, inputs)`` replaces ``model(inputs)``; ``loss(outputs, targets)``, the mean over the samples it is given, is
     for probes that need one. ``vocabulary`` is the word that each integer of token inputs stands for: the first 2¹⁸ of them, and
     64 characters of each, are kept; ``classes`` are the names of a task's labels, by task, in the order of their integers, kept
-    as the vocabulary is. ``whole``: the samples belong together, as the nodes of a graph do: they are passed to the model at once,
-    all of them. Raises ValueError for classes that are not lists of names by task.
+    as the vocabulary is. ``whole``: the samples belong together, as the nodes of a graph do: they are passed to the model at
+    once, all of them. Raises ValueError for classes that are not lists of names by task.
     """
 
     inputs: Any

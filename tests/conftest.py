@@ -73,6 +73,12 @@ def toy_plugin(monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def parking_plugin(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A launcher with a queue of its own that starts nothing."""
+    return _install("parking", monkeypatch)
+
+
+@pytest.fixture
 def broken_plugin(monkeypatch: pytest.MonkeyPatch) -> Path:
     return _install("broken", monkeypatch)
 

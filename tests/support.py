@@ -8,13 +8,18 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ibmon import launch
 from ibmon.records import AnyRecord, RunInfo
+from ibmon.runs import locks
 from ibmon.runs.directory import RunDirectory, create, status
 from ibmon.runs.history import History
 from ibmon.runs.log import LogWriter
 from ibmon.runs.reading import HistoryReader
+
+if TYPE_CHECKING:
+    from ibmon.analysis.again import Asked, Outcome
 
 
 def ibmon(*arguments: str, cwd: Path | None = None, timeout: float = 240, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -64,3 +69,18 @@ def written(records: Iterable[AnyRecord], *, role: str = "trainer", run: RunDire
         log.append(record)
     log.close()
     return run
+
+
+def again(run: RunDirectory, asked: Asked) -> Outcome:
+    """Measure the kept snapshots of a run again in this process, as a worker does."""
+    from ibmon.analysis.again import taken
+    from ibmon.analysis.messages import Task, encode
+    from ibmon.analysis.worker import work
+
+    todo = taken(run, asked)
+    try:
+        tasks = [Task(run=str(run.path), snapshot=item.group.folder.name, jobs=item.jobs) for item in todo.items]
+        work(asked, [encode(task) for task in tasks], lambda message: None)
+        return todo.outcome()
+    finally:
+        locks.release(run.lock("analyst"))

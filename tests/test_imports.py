@@ -66,6 +66,10 @@ def test_drawing_loads_no_torch() -> None:
     assert "torch" not in loaded_by(f"{code}; {PRINT}")
 
 
+def test_reading_runs_in_a_notebook_loads_nothing_heavy() -> None:
+    assert loaded_by(f"import ibmon; ibmon.open, ibmon.Run; {PRINT}") == {"numpy"}
+
+
 def test_repository_folders_are_no_packages() -> None:
     from importlib.util import find_spec
 

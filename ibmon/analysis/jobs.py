@@ -13,6 +13,7 @@ from ibmon.records import IbmonError, Measurement
 from ibmon.registry import Registry
 from ibmon.signatures import Request, Scalar
 from ibmon.specs import EstimatorSpec
+from ibmon.spool import axes_of
 from ibmon.tensors import Estimate, Snapshot, Variable
 
 DEFAULT_ESTIMATORS = ("binning", "kde:relative=true,variance=0.1")
@@ -61,7 +62,7 @@ class Job:
         """Whether the snapshot has what the analysis requires."""
         has = {
             "layers": bool(snapshot.layers),
-            "time": any("time" in layer.axes for layer in snapshot.layers.values()),
+            "time": any("time" in axes for axes in axes_of(snapshot.layers)),
             "gradients": bool(snapshot.gradients),
             "targets": bool(snapshot.targets),
             "outputs": snapshot.outputs is not None,

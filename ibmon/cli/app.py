@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import calibrate, compare, config, data, estimate, flow, manage, plugins, results, sweep, training
+from . import analyse, calibrate, compare, config, data, estimate, export, flow, manage, plugins, results, sweep, training
 
 
 def build(arguments: list[str]) -> typer.Typer:
@@ -36,6 +36,8 @@ def build(arguments: list[str]) -> typer.Typer:
     sweep.add(app, arguments)
     compare.add(app)
     results.add(app)
+    analyse.add(app)
+    export.add(app)
     estimate.add(app)
     flow.add(app)
     calibrate.add(app)

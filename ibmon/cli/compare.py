@@ -88,14 +88,34 @@ def compare(
         raise typer.Exit(1)
 
 
+def rows(names: Sequence[str]) -> dict[str, list[Member]]:
+    """The rows of a table of these: a group by what varies in it, or groups, each pooled, and runs; a single run is one."""
+    from ibmon.runs.directory import find_run
+    from ibmon.runs.log import printable
+    from ibmon.sweeps.groups import member_of
+
+    if len(names) > 1:
+        return _several(names, [], [])
+    found = _group(names[0])
+    if found is not None:
+        return _parted(names[0], found, [], [])
+    run = find_run(names[0])
+    info = run.info()
+    return {printable(info.name or info.id, 60): [member_of(run, info)]}
+
+
 def _one_group(name: str, by: Sequence[str], where: Sequence[str]) -> dict[str, list[Member]]:
     """The runs of a group that count, by what varies."""
-    from ibmon.runs.log import printable
-    from ibmon.sweeps.groups import parted, selected
-
     found = _group(name)
     if found is None:
         raise UsageError(f"{name} is one run; name another run or group to compare it with, or a group. {_groups_there()}")
+    return _parted(name, found, by, where)
+
+
+def _parted(name: str, found: Sequence[Member], by: Sequence[str], where: Sequence[str]) -> dict[str, list[Member]]:
+    from ibmon.runs.log import printable
+    from ibmon.sweeps.groups import parted, selected
+
     return {printable(words, 60) or printable(name, 60): each for words, each in parted(selected(found, where), by).items()}
 
 

@@ -11,6 +11,10 @@ def complete_estimator(incomplete: str) -> list[str]:
     return _contributed("estimators", incomplete)
 
 
+def complete_launcher(incomplete: str) -> list[str]:
+    return _contributed("launchers", incomplete)
+
+
 def complete_run(incomplete: str) -> list[str]:
     from ibmon.runs.directory import find_runs
 

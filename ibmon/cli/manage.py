@@ -27,10 +27,12 @@ def add(app: typer.Typer) -> None:
 
 def runs(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """List the runs, newest first."""
-    from ibmon.runs.directory import find_runs, runs_root
+    from ibmon.runs.directory import find_runs, runs_root, settle
     from ibmon.runs.listing import age, differing, size_words
 
-    rows = [row for run in find_runs() if (row := _row(run)) is not None]
+    found = find_runs()
+    settle(found)
+    rows = [row for run in found if (row := _row(run)) is not None]
     if as_json:
         print(json.dumps(rows, indent=1))
         return
@@ -48,9 +50,15 @@ def runs(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = Fal
     for row in rows:
         said = " ".join(f"{k}={v}" for k, v in row["parameters"].items() if k in differ)
         name = f"{row['id']} ({row['name']})" if row["name"] else row["id"]
-        cells = (name, row["state"], row["recipe"], said, age(row["created"]), size_words(row["bytes"]))
+        cells = (name, _standing(row), row["recipe"], said, age(row["created"]), size_words(row["bytes"]))
         table.add_row(*(Text(cell) for cell in cells))
     Console(highlight=False).print(table)
+
+
+def _standing(row: dict[str, Any]) -> str:
+    """The state, with what is known of a run that waits or is elsewhere."""
+    told = row["detail"] and row["state"] in ("queued", "starting", "live")
+    return f"{row['state']} ({row['detail']})" if told else row["state"]
 
 
 def _row(run: RunDirectory) -> dict[str, Any] | None:
@@ -80,10 +88,19 @@ def _row(run: RunDirectory) -> dict[str, Any] | None:
 def stop(run: RunArgument = None) -> None:
     """Ask a training to stop after its current step; the last network is still measured."""
     from ibmon.launch import stop as ask
-    from ibmon.runs.directory import find_run, status
+    from ibmon.runs.directory import find_run, settled, status
 
     found = find_run(run)
-    now = status(found)
+    now = settled(found)
+    if now.state == "queued":
+        from ibmon.sweeps.queues import Queues
+
+        queued = now.detail
+        if Queues().holds(found, now):
+            ask(found)
+            print(f"{found.id} stops as soon as it begins; it still waits as {queued}")
+            return
+        now = status(found)
     if now.over:
         raise IbmonError(f"{found.id} is not running: it is {now.state}.")
     ask(found)
@@ -106,13 +123,15 @@ def gc(yes: Yes = False) -> None:
     """Clear away: snapshots left over of dead runs, and runs that never measured anything. Asks first."""
     import shutil
 
-    from ibmon.runs.directory import delete, find_runs, status
+    from ibmon.runs.directory import delete, find_runs, settle, status
     from ibmon.runs.listing import size_of, size_words
     from ibmon.runs.log import LogReader
 
-    found = False
-    for run in find_runs():
-        if not status(run).over or status(run).analysing:
+    found, runs = False, find_runs()
+    settle(runs)
+    for run in runs:
+        now = status(run)
+        if not now.over or now.analysing:
             continue
         if not any(next(LogReader(p).read(2**20), None) for p in run.logs("analyst")):
             found = True

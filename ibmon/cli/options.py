@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
@@ -167,20 +167,7 @@ def common(
 
 def check(asked: Asked) -> None:
     """Refuse, before anything starts, what could only fail later. Raises IbmonError."""
-    from ibmon.registry import discover
-    from ibmon.signatures import Request
-
-    registry = discover()
-    for kind, texts in (("estimator", asked["estimators"]), ("analysis", asked["analyses"])):
-        for text in texts:
-            request = Request.parse(text)
-            spec = registry.estimator(request.name) if kind == "estimator" else registry.analysis(request.name)
-            request.resolve(spec.target)
-    analyses = [*(a.name for a in registry.analyses() if a.default), *asked["analyses"]]
-    for text in asked["estimators"]:
-        unusable = registry.unusable(registry.estimator(Request.parse(text).name), analyses)
-        if unusable:
-            raise UsageError(unusable)
+    check_plugins(asked["estimators"], asked["analyses"])
     if asked["schedule"]:
         from ibmon.schedules import parse
 
@@ -197,3 +184,21 @@ def check(asked: Asked) -> None:
         raise UsageError("--max-samples is at least 1.")
     if not 0 < asked["budget"] <= 1:
         raise UsageError("--budget is a share between 0 and 1, such as 0.03.")
+
+
+def check_plugins(estimators: Sequence[str], analyses: Sequence[str]) -> None:
+    """Refuse estimators and analyses that are not there, have no such options, or do not fit each other. Raises IbmonError."""
+    from ibmon.registry import discover
+    from ibmon.signatures import Request
+
+    registry = discover()
+    for kind, texts in (("estimator", estimators), ("analysis", analyses)):
+        for text in texts:
+            request = Request.parse(text)
+            spec = registry.estimator(request.name) if kind == "estimator" else registry.analysis(request.name)
+            request.resolve(spec.target)
+    wanted = [*(a.name for a in registry.analyses() if a.default), *analyses]
+    for text in estimators:
+        unusable = registry.unusable(registry.estimator(Request.parse(text).name), wanted)
+        if unusable:
+            raise UsageError(unusable)

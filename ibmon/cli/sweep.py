@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shlex
 import signal
@@ -15,7 +14,7 @@ import typer
 
 from ibmon.records import UsageError
 
-from .completion import complete_recipe
+from .completion import complete_launcher, complete_recipe
 from .options import Asked, add_command, check
 
 if TYPE_CHECKING:
@@ -23,14 +22,13 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from rich.console import Console
-    from rich.progress import TaskID
     from rich.table import Table
 
     from ibmon.runs.directory import RunDirectory
     from ibmon.signatures import Scalar, Signature
     from ibmon.sweeps.grid import Combination
     from ibmon.sweeps.groups import Member
-    from ibmon.sweeps.runner import Outcome, Sweep, Task, UnderWay
+    from ibmon.sweeps.runner import Outcome, Sweep, Task
 
     from .target import Target
 
@@ -55,11 +53,18 @@ def _sweep(
         typer.Option("--set", help="Values of an option of the recipe, as lr=1e-3,1e-4; repeatable.", show_default=False),
     ] = None,
     jobs: Annotated[
-        int,
+        int | None,
         typer.Option(
-            "--jobs", help="Runs at a time; several share the cores, unless OMP_NUM_THREADS says how many threads each has."
+            "--jobs",
+            help="Runs at a time; several share the cores, unless OMP_NUM_THREADS says how many threads each has.",
+            show_default="1, on a cluster all",
         ),
-    ] = 1,
+    ] = None,
+    on: Annotated[
+        str,
+        typer.Option("--on", help="What starts them: local, or slurm:partition=main,time=60.", autocompletion=complete_launcher),
+    ] = "local",
+    wait: Annotated[bool, typer.Option("--wait", help="Follow runs that a cluster has queued to their ends.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be run.")] = False,
     *,
     asked: Asked,
@@ -72,6 +77,7 @@ def _sweep(
     from ibmon.launch import new_id
     from ibmon.schedules import DEFAULT
     from ibmon.sweeps.groups import members
+    from ibmon.sweeps.queues import Queues, as_queued, chosen, start, submit
     from ibmon.sweeps.runner import Sweep, planned
 
     from .target import resolve
@@ -79,12 +85,15 @@ def _sweep(
     found = resolve(target)
     grid = _grid(found, settings or [], seeds, options)
     check(asked)
-    if jobs < 1:
+    if jobs is not None and jobs < 1:
         raise UsageError("--jobs is at least 1.")
+    launcher = chosen(on)
     group, schedule = asked["group"] or new_id(found.name), asked["schedule"] or str(DEFAULT)
+    own = {**asked, "group": group, "schedule": schedule}
+    queues = Queues()
 
     def plan() -> list[Task]:
-        return planned(grid, members(group), found.name, found.target)
+        return planned(grid, as_queued(members(group), queues), found.name, found.target)
 
     tasks = plan()
     if dry_run:
@@ -94,9 +103,15 @@ def _sweep(
     console.print(f"{len(grid)} runs of {found.name} in the group {group}, {_count(tasks, 'keep')} of them finished before")
     if not asked["schedule"]:
         console.print(f"Snapshots are taken at {schedule} in every run: pooled is what all have in common.")
-    if jobs > 1:
+    if launcher.spec.queues:
+        runs = [_make(found, own, task.combination) for task in tasks if task.action == "start"]
+        _print_submitted(submit(launcher, runs, jobs), launcher.spec.name, group)
+        if not wait:
+            return
+        tasks = plan()
+    elif jobs is not None and jobs > 1:
         _share_cores(jobs)
-    sweep = Sweep(tasks, jobs, lambda combination: _begin(found, {**asked, "group": group, "schedule": schedule}, combination))
+    sweep = Sweep(tasks, jobs or 1, lambda combination: start(launcher, _make(found, own, combination)), queues)
     interruptions = _follow(sweep, len(grid), console)
     tasks = plan()
     _print_summary(tasks, sweep.outcomes, group)
@@ -111,7 +126,7 @@ def _grid(found: Target, settings: list[str], seeds: str, options: Asked) -> lis
     """Every combination that is asked for. Raises UsageError."""
     from ibmon.sweeps.grid import axes, combinations
 
-    if found.run is not None:
+    if found.run is not None or found.address is not None:
         raise UsageError(f"{found.name} is a run already; sweep takes a recipe.")
     if found.signature is None:
         raise UsageError(f"{found.name} is a script: only the options of a recipe can be swept (def train(monitor, *, lr=...)).")
@@ -129,9 +144,9 @@ def _names(signature: Signature) -> str:
     return ", ".join(option.name for option in signature.options)
 
 
-def _begin(found: Target, asked: Asked, combination: Combination) -> RunDirectory:
-    """Make the run directory of a combination and start its processes. Raises IbmonError."""
-    from ibmon.launch import describe_run, start
+def _make(found: Target, asked: Asked, combination: Combination) -> RunDirectory:
+    """Make the run directory of a combination. Raises IbmonError."""
+    from ibmon.launch import describe_run
     from ibmon.runs.directory import create
 
     seed = combination.parameters.get("seed")
@@ -144,9 +159,7 @@ def _begin(found: Target, asked: Asked, combination: Combination) -> RunDirector
         seed=seed if isinstance(seed, int) else None,
         **own,
     )
-    run = create(info)
-    start(run)
-    return run
+    return create(info)
 
 
 def _new_id(recipe: str) -> str:
@@ -160,7 +173,9 @@ def _new_id(recipe: str) -> str:
 
 def _share_cores(jobs: int) -> None:
     """Give every trainer its part of the cores: each takes all of them otherwise, and they wait for each other."""
-    threads = str(max(1, (os.cpu_count() or 1) // jobs))
+    from ibmon.machine import cores
+
+    threads = str(max(1, cores() // jobs))
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, threads)
 
@@ -178,8 +193,10 @@ def _follow(sweep: Sweep, total: int, console: Console) -> int:
 
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, interrupt)
+    from .sweep_board import Board
+
     stopping = False
-    with _Board(sweep, total, console) as board:
+    with Board(sweep, total, console) as board:
         while interruptions < 2:
             if interruptions and not stopping:
                 stopping = True
@@ -191,74 +208,6 @@ def _follow(sweep: Sweep, total: int, console: Console) -> int:
                 break
             time.sleep(0.25)
     return interruptions
-
-
-class _Board:
-    """A sweep while it runs: on a terminal bars of the whole and of each run under way; a line when a run starts or ends."""
-
-    def __init__(self, sweep: Sweep, total: int, console: Console) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-        from rich.table import Column
-
-        self._sweep, self._total, self._console = sweep, total, console
-        self._kept = total - len(sweep.waiting) - len(sweep.under_way)
-        self._told = 0
-        self._bars = Progress(
-            TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis")),
-            BarColumn(bar_width=20),
-            TextColumn("{task.fields[words]}"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            speed_estimate_period=3600.0,
-            disable=not console.is_terminal,
-        )
-        self._whole = self._bars.add_task("all runs", total=total, completed=self._kept, words="")
-        self._single: dict[str, TaskID] = {}
-
-    def __enter__(self) -> _Board:
-        self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bars.stop()
-
-    def show(self) -> None:
-        """Show what has changed."""
-        for one in self._sweep.under_way:
-            if one.run.id not in self._single:
-                self._single[one.run.id] = self._bars.add_task(one.combination.name, total=None, words="")
-                if not self._console.is_terminal:
-                    self._console.print(f"{one.combination.name}: under way as {one.run.id}", soft_wrap=True)
-        parts = {one.run.id: _part(one) for one in self._sweep.under_way}
-        for run in [run for run in self._single if run not in parts]:
-            self._bars.remove_task(self._single.pop(run))
-        for run, (done, epochs, words) in parts.items():
-            self._bars.update(self._single[run], completed=done, total=epochs, words=words)
-        ended = self._kept + len(self._sweep.outcomes)
-        fractions = sum(done / epochs for done, epochs, _ in parts.values() if epochs)
-        self._bars.update(self._whole, completed=ended + fractions, words=f"{ended} of {self._total}")
-        for outcome in self._sweep.outcomes[self._told :]:
-            self._told += 1
-            count = f"{self._kept + self._told} of {self._total}"
-            self._console.print(f"{outcome.combination.name}: {_ending(outcome)} ({count})", soft_wrap=True)
-
-
-def _part(one: UnderWay) -> tuple[float, int | None, str]:
-    """How far a run is: epochs done, epochs in all where that is known, and words."""
-    progress = one.progress
-    if progress is None:
-        return 0.0, None, "starting"
-    if not progress.epochs:
-        return progress.step, None, f"step {progress.step}"
-    epoch = math.floor(progress.epoch or 0)
-    return epoch, progress.epochs, f"epoch {epoch} of {progress.epochs}" if epoch < progress.epochs else "analysing"
-
-
-def _ending(outcome: Outcome) -> str:
-    if outcome.problem or outcome.member is None:
-        return outcome.problem
-    return f"finished after {time.time() - outcome.member.info.created:.0f} s"
 
 
 def _console() -> Console:
@@ -275,6 +224,17 @@ def _again(group: str) -> str:
     """The command that goes on where this one ended."""
     named = any(argument.partition("=")[0] == "--group" for argument in sys.argv)
     return shlex.join(["ibmon", *sys.argv[1:], *(() if named else ("--group", group))])
+
+
+def _print_submitted(jobs: Sequence[str], launcher: str, group: str) -> None:
+    """The jobs, how to watch their runs, and how to go on."""
+    if jobs:
+        named = jobs[0] if len(jobs) == 1 else f"{jobs[0]} to {jobs[-1]}"
+        print(f"{group}: {len(jobs)} runs submitted to {launcher} as {named}")
+    else:
+        print(f"{group}: nothing to submit; all runs have finished or are under way")
+    print(f"watch them: ibmon runs, ibmon watch RUN\ncompare them: ibmon compare {shlex.quote(group)}")
+    print(f"go on, with those that failed once more: {_again(group)}")
 
 
 def _print_plan(tasks: Sequence[Task]) -> None:

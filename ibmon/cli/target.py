@@ -1,4 +1,4 @@
-"""What the first argument of ``watch`` and ``run`` means: a run, a file or a recipe."""
+"""What the first argument of ``watch`` and ``run`` means: a run, here or on another host, a file or a recipe."""
 
 from __future__ import annotations
 
@@ -11,23 +11,26 @@ from typing import TYPE_CHECKING
 from ibmon.records import NotFoundError, UsageError
 
 if TYPE_CHECKING:
+    from ibmon.remote.address import Address
     from ibmon.runs.directory import RunDirectory
     from ibmon.signatures import Signature
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One of: an existing run; a recipe with its signature (installed or a file's); a script; a program with its arguments."""
+    """One of: an existing run; one on another host; a recipe with its signature (installed or a file's); a script; a program with
+    its arguments."""
 
     name: str
     target: str = ""
     signature: Signature | None = None
     run: RunDirectory | None = None
+    address: Address | None = None
 
 
 def resolve(name: str | None, arguments: Sequence[str] = ()) -> Target:
     """A path that holds run.json is a run, a path to a ``.py`` file a recipe or script, a bare name a recipe, else a run; else,
-    with arguments, a program.
+    with arguments, a program; else ``host:path`` a run on another host.
 
     Without a name: the latest run. Raises UsageError when a name is both a recipe and a run, NotFoundError when it is neither.
     """
@@ -56,6 +59,11 @@ def resolve(name: str | None, arguments: Sequence[str] = ()) -> Target:
         return Target(run.id, run=run)
     if arguments and shutil.which(name):
         return Target(_called(name, arguments), name)
+    from ibmon.remote.address import parse
+
+    address = parse(name)
+    if address is not None:
+        return Target(name, address=address)
     from difflib import get_close_matches
 
     near = get_close_matches(name, recipes, n=1)

@@ -29,7 +29,7 @@ def add(app: typer.Typer, arguments: list[str]) -> None:
 TargetArgument = Annotated[
     str | None,
     typer.Argument(
-        help="A recipe, a .py file (recipe or script), a run, or behind -- a command; nothing: the latest run.",
+        help="A recipe, a .py file (recipe or script), a run, also HOST:PATH, or behind -- a command; nothing: the latest run.",
         show_default=False,
         autocompletion=complete_target,
     ),
@@ -66,18 +66,25 @@ def _watch(
 
     if not (once or sys.stdout.isatty()):
         raise UsageError("watch needs a terminal; use `ibmon run` without one, or `ibmon show` for a finished run.")
-    wishes = _wishes(read_only, screen, compare, theme, ascii, low_bandwidth)
     found = resolve(target, arguments or ())
-    if once and found.run is None:
+    exists = found.run is not None or found.address is not None
+    if exists and (options or arguments or asked != common()):
+        raise UsageError("A run that exists takes no options of a training; name a recipe to start a new one.")
+    if found.address is not None:
+        from .remote import watch
+
+        wishes = _wishes(True, screen, None, theme, ascii, low_bandwidth)
+        raise typer.Exit(watch(found.address, wishes, compare or (), once=once))
+    if once and not exists:
         raise UsageError("--once prints a run that exists; use `ibmon run` to train without a screen.")
+    if read_only and not exists:
+        raise UsageError("--read-only looks at a run that exists; leave it out to train.")
+    wishes = _wishes(read_only, screen, compare, theme, ascii, low_bandwidth)
     run = found.run
     if run is None:
         run = _start(found, asked, options, arguments or [])
-    else:
-        if options or arguments or asked != common():
-            raise UsageError("A run that exists takes no options of a training; name a recipe to start a new one.")
-        if not (read_only or once):
-            _resume(run)
+    elif not (read_only or once):
+        _resume(run)
     if once:
         from ibmon.tui.once import print_frame
 
@@ -121,7 +128,7 @@ def _run(
     from .target import resolve
 
     found = resolve(target, arguments or ())
-    if found.run is not None:
+    if found.run is not None or found.address is not None:
         raise UsageError(f"{target} is a run already; look at it with: ibmon watch {target}")
     run = _start(found, asked, options, arguments or [])
     from .headless import follow

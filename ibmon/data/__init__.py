@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from .archives import members
     from .catalogue import DataSet, File
     from .corpora import Corpus, corpus, ptb, wikitext2
-    from .images import Images, cifar10, digits, fashion_mnist, mnist
+    from .entities import spans
+    from .images import Images, cifar10, cifar100, digits, fashion_mnist, mnist
     from .series import TimeSeries, jfk_weather, time_series
     from .store import Availability, available, cache_folder, fetch, files
-    from .tagged import Sentence, Tagged, codeswitch_en_es, conll, conllu, spans, ud_ewt, uner_ewt, wnut17
+    from .tagged import Sentence, Tagged, codeswitch_en_es, conll, conllu, ud_ewt, uner_ewt, wnut17
     from .texts import Texts, imdb, sst, words
 
 _HOME = {
@@ -30,6 +31,7 @@ _HOME = {
     "available": "store",
     "cache_folder": "store",
     "cifar10": "images",
+    "cifar100": "images",
     "codeswitch_en_es": "tagged",
     "conll": "tagged",
     "conllu": "tagged",
@@ -43,7 +45,7 @@ _HOME = {
     "members": "archives",
     "mnist": "images",
     "ptb": "corpora",
-    "spans": "tagged",
+    "spans": "entities",
     "sst": "texts",
     "time_series": "series",
     "ud_ewt": "tagged",
@@ -66,6 +68,7 @@ __all__ = [
     "available",
     "cache_folder",
     "cifar10",
+    "cifar100",
     "codeswitch_en_es",
     "conll",
     "conllu",

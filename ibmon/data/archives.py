@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-MEMBER_LIMIT = 64 * 2**20
+MEMBER_LIMIT = 192 * 2**20
+"""Bytes of a member; the largest of those read here, the training images of CIFAR-100, have 154 million."""
 ARCHIVE_LIMIT = 2**30
 """Bytes that an archive may unpack to, members that nobody asked for included."""
 

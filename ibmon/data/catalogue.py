@@ -1,4 +1,4 @@
-"""What data sets there are: their files with size, SHA-256 and URL, and the terms that their sources state."""
+"""What data sets there are: their files with size, hash and URL, and the terms that their sources state."""
 
 from __future__ import annotations
 
@@ -9,12 +9,21 @@ from ibmon.records import NotFoundError
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file as it is published. Without a URL nobody offers exactly these bytes; ``bytes`` is None where it is not known."""
+    """One file as it is published. Without a URL nobody offers exactly these bytes; ``bytes`` is None where it is not known.
+
+    ``git`` is what git calls it, for a file whose ``sha256`` is not known.
+    """
 
     name: str
-    sha256: str
+    sha256: str = ""
     bytes: int | None = None
     url: str = ""
+    git: str = ""
+
+    @property
+    def known_by(self) -> tuple[str, str]:
+        """The algorithm, and the hash in hex that its bytes have to have."""
+        return ("sha256", self.sha256) if self.sha256 else ("git", self.git)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,21 @@ DATA_SETS = (
                 "cifar-10-binary.tar.gz",
                 "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
                 url="https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+            ),
+        ),
+    ),
+    DataSet(
+        "cifar100",
+        "cifar100",
+        "photographs, 32 × 32",
+        "50 000 + 10 000 images, 100 classes",
+        "none stated",
+        (
+            File(
+                "cifar-100-binary.tar.gz",
+                "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+                168513733,
+                "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
             ),
         ),
     ),
@@ -241,6 +265,20 @@ DATA_SETS = (
                 ("en_ewt-ud-dev.iob2", 620415, "0cafd881cf31d39897b6d588420fab8fbbe4423d271725c59921ac9dd49c0713"),
                 ("en_ewt-ud-test.iob2", 623751, "821ad826d5f503ac03b4edc3fbc2174f21fbb005ec25863caf2051c434616d6e"),
             )
+        ),
+    ),
+    DataSet(
+        "uner-ewt-train",
+        "uner_ewt",
+        "the named entities of ud-ewt, its training part",
+        "about 12 500 sentences",
+        "CC BY-SA 4.0",
+        (
+            File(
+                "en_ewt-ud-train.iob2",
+                url=f"{UNER}/en_ewt-ud-train.iob2",
+                git="b2423d72f37f2226e56cbe750da76f820e6c36a9",
+            ),
         ),
     ),
     DataSet(

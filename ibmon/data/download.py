@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import sys
 import time
@@ -11,6 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from ibmon.records import IbmonError
+
+from .digests import NAMES, digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -75,18 +76,19 @@ def _receive(file: File, folder: Path, tell: Callable[[float], None]) -> None:
                 HTTPDownloader(chunk_size=2**16, timeout=TIMEOUT)(file.url, incoming, None)
             except RequestException as error:
                 raise UnreachableError(file, _reason(error)) from error
-        if incoming.sha256.hexdigest() != file.sha256:
-            raise _other(file, f"SHA-256 {incoming.sha256.hexdigest()}, expected {file.sha256}")
+        algorithm, expected = file.known_by
+        found = digest(part, algorithm)
+        if found != expected:
+            raise _other(file, f"{NAMES[algorithm]} {found}, expected {expected}")
         part.replace(folder / file.name)
     finally:
         part.unlink(missing_ok=True)
 
 
 class _Incoming:
-    """The file that pooch writes to: what comes is counted and hashed, and more than was promised is refused."""
+    """The file that pooch writes to: what comes is counted, and more than was promised is refused."""
 
     def __init__(self, file: File, out: BinaryIO, tell: Callable[[float], None]) -> None:
-        self.sha256 = hashlib.sha256()
         self._file = file
         self._out = out
         self._tell = tell
@@ -96,7 +98,6 @@ class _Incoming:
         self._left -= len(chunk)
         if self._left < 0:
             raise _other(self._file, "it is longer")
-        self.sha256.update(chunk)
         self._out.write(chunk)
         self._tell(len(chunk))
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ARRAY_LIMIT = 256 * 2**20
-"""Bytes of an array; the largest here, the training images of MNIST, have 47 million."""
+"""Bytes of the array of an idx file; the largest, the training images of MNIST, have 47 million."""
 
 DIGITS = tuple("0123456789")
 CLOTHES = ("T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
@@ -67,6 +67,11 @@ def cifar10(*, subset: Literal["png", "jpeg"] | None = None) -> Images:
     return _cifar_images(fetch("cifar10") / "cifar-10-binary.tar.gz")
 
 
+def cifar100() -> Images:
+    """Photographs, 32 × 32 in colour: 50 000 + 10 000 of 100 classes, the fine ones."""
+    return _cifar100_images(fetch("cifar100") / "cifar-100-binary.tar.gz")
+
+
 def digits() -> Images:
     """The 1797 handwritten digits of scikit-learn, 8 × 8, grey from 0 to 16; every fifth of a class is for testing.
 
@@ -77,7 +82,7 @@ def digits() -> Images:
     except ImportError as error:
         raise IbmonError("The digits come with scikit-learn, which is not installed: pip install 'ibmon[digits]'") from error
     pixels, labels = load_digits(return_X_y=True)
-    x, y = pixels.astype(np.uint8).reshape(-1, 8, 8), labels.astype(np.uint8)
+    x, y = np.asarray(pixels, np.uint8).reshape(-1, 8, 8), np.asarray(labels, np.uint8)
     test = np.zeros(len(y), bool)
     for label in range(len(DIGITS)):
         test[np.flatnonzero(y == label)[4::5]] = True
@@ -111,19 +116,37 @@ def _idx_images(folder: Path, classes: tuple[str, ...]) -> Images:
 
 
 def _cifar_images(archive: Path) -> Images:
-    """Records of 3073 bytes: the label, then the red, the green and the blue of the image, row by row."""
+    """Records of a byte with the label and an image; five parts of them for training."""
     parts = dict(members(archive, r"cifar-10-batches-bin/(data_batch_[1-5]|test_batch)\.bin"))
     missing = [name for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch") if _batch(name) not in parts]
     if missing:
         raise damaged(archive, f"it has no {missing[0]}.bin")
-    if any(len(data) % 3073 for data in parts.values()):
-        raise damaged(archive, "its records are not of 3073 bytes")
+    *train, test = (_records(archive, parts[name], labels=1) for name in sorted(parts))
+    x, y = (np.concatenate(arrays) for arrays in zip(*train, strict=True))
+    return _images(archive, (x, y), test, PHOTOGRAPHS)
 
-    def records(*names: str) -> tuple[np.ndarray, np.ndarray]:
-        rows = np.frombuffer(b"".join(parts[_batch(name)] for name in names), np.uint8).reshape(-1, 3073)
-        return np.ascontiguousarray(rows[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)), rows[:, 0].copy()
 
-    return _images(archive, records(*(f"data_batch_{i}" for i in range(1, 6))), records("test_batch"), PHOTOGRAPHS)
+def _cifar100_images(archive: Path) -> Images:
+    """Records of two bytes with the coarse and the fine label and an image, and a file with the names of the fine ones."""
+    parts = dict(members(archive, r"cifar-100-binary/(train\.bin|test\.bin|fine_label_names\.txt)"))
+    found = {name.rpartition("/")[2]: data for name, data in parts.items()}
+    missing = [name for name in ("train.bin", "test.bin", "fine_label_names.txt") if name not in found]
+    if missing:
+        raise damaged(archive, f"it has no {missing[0]}")
+    classes = tuple(found["fine_label_names.txt"].decode("utf-8", "replace").split())
+    if len(classes) != 100:
+        raise damaged(archive, f"it names {len(classes)} classes")
+    train, test = (_records(archive, found[name], labels=2) for name in ("train.bin", "test.bin"))
+    return _images(archive, train, test, classes)
+
+
+def _records(archive: Path, data: bytes, *, labels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images and their last label of records: ``labels`` bytes, then the red, the green and the blue, row by row."""
+    size = labels + 3072
+    if len(data) % size:
+        raise damaged(archive, f"its records are not of {size} bytes")
+    rows = np.frombuffer(data, np.uint8).reshape(-1, size)
+    return np.ascontiguousarray(rows[:, labels:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)), rows[:, labels - 1].copy()
 
 
 def _batch(name: str) -> str:

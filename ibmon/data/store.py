@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 from contextlib import suppress
@@ -15,8 +14,13 @@ import msgspec
 from ibmon.records import IbmonError
 
 from .catalogue import DATA_SETS, DataSet, File, data_set
+from .digests import NAMES, digest
 
 State = Literal["folder", "cache", "absent"]
+
+
+class UnavailableError(IbmonError):
+    """A data set that is nowhere here, and not to be had from the net now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +76,11 @@ def verified(there: Availability) -> tuple[Path, ...]:
     folder = _folder(there)
     for file in there.files:
         path = folder / file.name
-        found = _sha256(path)
-        if found != file.sha256:
+        algorithm, expected = file.known_by
+        found = _digest(path, algorithm)
+        if found != expected:
             raise IbmonError(
-                f"{path} is not the file it should be: its SHA-256 is {found}, expected {file.sha256}; "
+                f"{path} is not the file it should be: its {NAMES[algorithm]} is {found}, expected {expected}; "
                 f"replace or delete it, then: ibmon data get {there.data_set.name}"
             )
     return tuple(folder / file.name for file in there.files)
@@ -106,7 +111,9 @@ def _completed(there: Availability) -> Availability:
     one = there.data_set
     wanted = there.files or one.download
     if not wanted:
-        raise IbmonError(f"{one.name} cannot be downloaded; {_by_hand(one)}, then try again with: ibmon data get {one.name}")
+        raise UnavailableError(
+            f"{one.name} cannot be downloaded; {_by_hand(one)}, then try again with: ibmon data get {one.name}"
+        )
     folder = _folder(there)
     missing = [file for file in wanted if file.url and not _is(folder / file.name, file)]
     if missing:
@@ -115,7 +122,7 @@ def _completed(there: Availability) -> Availability:
         try:
             download(missing, folder)
         except UnreachableError as error:
-            raise IbmonError(
+            raise UnavailableError(
                 f"{error.file.url} cannot be had ({error.why}); put it into {folder} as {error.file.name}, "
                 f"or try again with: ibmon data get {one.name}"
             ) from error
@@ -131,24 +138,25 @@ def _by_hand(one: DataSet) -> str:
 
 
 def _is(path: Path, file: File) -> bool:
-    return path.is_file() and _sha256(path) == file.sha256
+    algorithm, expected = file.known_by
+    return path.is_file() and _digest(path, algorithm) == expected
 
 
-def _sha256(path: Path) -> str:
+def _digest(path: Path, algorithm: str) -> str:
     """The hash of a file; a file of the same size and time as when it was last computed is not read again."""
     facts = path.stat()
     key, now = str(path.resolve()), (facts.st_size, facts.st_mtime_ns)
+    key = key if algorithm == "sha256" else f"{algorithm}:{key}"
     known = _remembered().get(key)
     if known is not None and known[:2] == now:
         return known[2]
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = digest(path, algorithm)
     _remember({key: (*now, found)})
     return found
 
 
 def _remembered() -> dict[str, tuple[int, int, str]]:
-    """Path → size, time in nanoseconds, SHA-256. Nothing where there is no such file, or a broken one."""
+    """Path, behind another algorithm than SHA-256 → size, time in nanoseconds, hash. Nothing where none can be read."""
     try:
         return msgspec.json.decode((cache_folder() / "hashes.json").read_bytes(), type=dict[str, tuple[int, int, str]])
     except (OSError, msgspec.MsgspecError, ValueError):

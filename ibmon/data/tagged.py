@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ibmon.records import IbmonError, NotFoundError
 
-from .store import fetch, files
+from .entities import OddTagError, as_iob2
+from .store import UnavailableError, fetch, files
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -16,16 +18,13 @@ if TYPE_CHECKING:
 
 WORD, SKIPPED = "word", ("_", "-")
 """What columns are called that hold the words, or nothing that is asked for."""
-UNER_TRAIN = "en_ewt-ud-train.iob2"
-"""A file of ``uner-ewt`` that ibmon cannot verify, because it knows no hash of it."""
+_UNER_KINDS = ("LOC", "ORG", "PER")
+"""Of entities in Universal NER; its annotators had more, which are no part of its releases."""
 
 _COMMENT = re.compile(r"#\s*[\w-]+(?:\s+id)?\s*=\s|#\s*new(?:doc|par)\s*$|#(?:begin|end) document\b")
 _SENT_ID = re.compile(r"#\s*sent_id\s*=\s*(\S+)")
 _NO_WORD = re.compile(r"\d+-\d+|\d+\.\d+")
 _DOCUMENT = "-DOCSTART-"
-
-Span = tuple[str, int, int]
-"""Kind of an entity, its first word, and the one after its last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +60,23 @@ def ud_ewt() -> Tagged:
     return Tagged(*(_treebank(part) for part in ("train", "dev", "test")))
 
 
-def uner_ewt() -> Tagged:
+def uner_ewt(*, train: bool = True) -> Tagged:
     """Sentences of ``ud_ewt`` with named entities as well: the tasks ``pos`` and ``ner``, 1998 for validation, 2074 for test.
 
-    Joined by ``sent_id``; the few sentences that are not the same words in both are left out. The training part is empty unless
-    ``en_ewt-ud-train.iob2`` of the same release lies beside the others: ibmon does not offer it, and reads it unverified.
+    Joined by ``sent_id``; the few sentences that are not the same words in both are left out. The training part is the data set
+    ``uner-ewt-train``: empty where it is neither here nor to be had from the net, or not asked for with ``train``.
     Mayhew et al. (2024), "Universal NER".
     """
-    folder = fetch("uner-ewt")
 
-    def part(name: str) -> tuple[Sentence, ...]:
-        return joined(_treebank(name), conll(folder / f"en_ewt-ud-{name}.iob2", ("_", WORD, "ner"), iob2=("ner",)))
+    def part(name: str, path: Path) -> tuple[Sentence, ...]:
+        return joined(_treebank(name), map(_released, conll(path, ("_", WORD, "ner"), iob2=("ner",))))
 
-    return Tagged(part("train") if (folder / UNER_TRAIN).is_file() else (), part("dev"), part("test"))
+    dev, test = files("uner-ewt")
+    first: tuple[Sentence, ...] = ()
+    if train:
+        with suppress(UnavailableError):
+            first = part("train", *files("uner-ewt-train"))
+    return Tagged(first, part("dev", dev), part("test", test))
 
 
 def wnut17() -> Tagged:
@@ -101,9 +104,10 @@ def conll(path: Path, names: Sequence[str], *, iob2: Collection[str] = ()) -> tu
     ``names`` says what its columns are, from the left: ``word``, the names of tasks, and ``_`` or ``-`` for what is skipped;
     columns behind these are skipped as well. They are apart by tabs, in lines without a tab by spaces. Before the first word of
     a sentence ``# key = value`` and ``#begin document`` are comments; lines of ``-DOCSTART-`` are no words.
-    Tags of the tasks in ``iob2`` have to be IOB2: O, B-KIND, or I-KIND after B-KIND or I-KIND.
+    Tags of the tasks in ``iob2`` become IOB2: O, B-KIND, and I-KIND after B-KIND or I-KIND. In the file they may also be IOB1, as
+    of CoNLL-2003, IOBES, BILOU, or brackets, as of CoNLL-2012: ``(KIND*``, ``*``, ``*)``.
     Raises NotFoundError for a file that is not there, and IbmonError for names without ``word``, for a line with too few columns
-    or an empty one, for tags that are not IOB2, and for a file without a sentence.
+    or an empty one, for tags of entities in another form, and for a file without a sentence.
     """
     tasks = [name for name in names if name != WORD and name not in SKIPPED]
     if names.count(WORD) != 1 or len(set(tasks)) < len(tasks) or not all(names):
@@ -121,39 +125,14 @@ def joined(first: Iterable[Sentence], second: Iterable[Sentence]) -> tuple[Sente
     )
 
 
-def spans(tags: Sequence[str]) -> list[Span]:
-    """The entities of a sentence ``(kind, first word, word after the last)``, for tags O, B-KIND and I-KIND.
-
-    An I-KIND that continues nothing begins an entity, as the evaluation of CoNLL has it: networks predict such tags.
-    Raises ValueError for any other tag.
-    """
-    found: list[Span] = []
-    kind, start = "", 0
-    for at, tag in enumerate((*tags, "O")):
-        prefix, _, now = tag.partition("-")
-        if tag != "O" and (prefix not in ("B", "I") or not now):
-            raise ValueError(f"{tag!r} is none of O, B-KIND and I-KIND")
-        if kind and (prefix != "I" or now != kind):
-            found.append((kind, start, at))
-            kind = ""
-        if now and not kind:
-            kind, start = now, at
-    return found
-
-
-def odd_in_iob2(tags: Sequence[str]) -> int | None:
-    """The first tag that makes this no IOB2: neither O nor B-KIND nor an I-KIND that continues its kind. None where all are."""
-    before = ""
-    for at, tag in enumerate(tags):
-        prefix, _, kind = tag.partition("-")
-        if tag != "O" and not (kind and (prefix == "B" or (prefix == "I" and kind == before))):
-            return at
-        before = kind
-    return None
-
-
 def _treebank(part: str) -> tuple[Sentence, ...]:
     return conllu(fetch("ud-ewt") / f"en_ewt-ud-{part}.conllu")
+
+
+def _released(sentence: Sentence) -> Sentence:
+    """The sentence without entities of kinds that are not released."""
+    tags = tuple(tag if tag.partition("-")[2] in _UNER_KINDS else "O" for tag in sentence.tags["ner"])
+    return replace(sentence, tags={"ner": tags})
 
 
 def _of_conllu(path: Path, lines: Sequence[tuple[int, str]]) -> Sentence | None:
@@ -188,11 +167,11 @@ def _of_columns(path: Path, lines: Sequence[tuple[int, str]], names: Sequence[st
             sentence = _named(text) or sentence
             continue
         cells = text.split("\t") if "\t" in text else [cell for cell in text.split(" ") if cell]
+        if _DOCUMENT in cells[: len(names)]:
+            continue
         if len(cells) < len(names):
             raise IbmonError(f"Line {line} of {path.name} has {len(cells)} columns, and {','.join(names)} are {len(names)}.")
         of = dict(zip(names, cells, strict=False))
-        if of[WORD] == _DOCUMENT:
-            continue
         for name, cell in of.items():
             if name in SKIPPED:
                 continue
@@ -204,12 +183,13 @@ def _of_columns(path: Path, lines: Sequence[tuple[int, str]], names: Sequence[st
         return None
     words = tuple(found.pop(WORD))
     for task in found.keys() & set(iob2):
-        odd = odd_in_iob2(found[task])
-        if odd is not None:
+        try:
+            found[task] = list(as_iob2(found[task]))
+        except OddTagError as error:
             raise IbmonError(
-                f"Line {at[odd]} of {path.name} has the tag {found[task][odd][:40]!r}: entities are tagged O, B-KIND, and I-KIND "
-                "after a tag of the same kind (IOB2)."
-            )
+                f"Line {at[error.at]} of {path.name} has the tag {found[task][error.at][:40]!r}: entities are tagged as IOB1, "
+                "IOB2, IOBES or BILOU, or in brackets that match, as (KIND* and *)."
+            ) from error
     return Sentence(words, {task: tuple(tags) for task, tags in found.items()}, sentence)
 
 

@@ -36,7 +36,7 @@ def build_figures(history: History, registry: Registry | None = None) -> tuple[l
     known: set[str] = set()
     for spec in registry.analyses():
         known.add(spec.name)
-        if not spec.figures or not any(_analysis(s) == spec.name for s in history.series):
+        if not spec.figures or not any(s.analysis == spec.name for s in history.series):
             known -= set() if spec.figures else {spec.name}
             continue
         try:
@@ -45,7 +45,7 @@ def build_figures(history: History, registry: Registry | None = None) -> tuple[l
         except Exception as error:  # somebody else's plugin
             who = registry.provider("analyses", spec.name)
             failures.append(f"the figures of {spec.name} ({who}) failed: {printable(f'{type(error).__name__}: {error}', 300)}")
-    figures += _generic([s for s in history.series if _analysis(s) not in known])
+    figures += _generic([s for s in history.series if s.analysis not in known])
     dropped = [d.step for d in history.dropped]
     figures = [with_gaps(figure, dropped) for figure in figures]
     figures += training_curves(history)
@@ -109,7 +109,7 @@ def _generic(series: Sequence[Series]) -> list[Figure]:
             Curves(
                 name=_slug(f"{quantity}-{evaluation}" if evaluation else quantity),
                 title=quantity + (f" on {evaluation}" if evaluation not in ("", "all") else ""),
-                screen=_slug(_analysis(members[0])),
+                screen=_slug(members[0].analysis),
                 note="no installed analysis draws this",
                 x=Axis(label="epoch" if by_epoch else "step"),
                 y=Axis(label=f"{quantity} [{members[0].unit}]" if members[0].unit else quantity),
@@ -117,11 +117,6 @@ def _generic(series: Sequence[Series]) -> list[Figure]:
             )
         )
     return figures
-
-
-def _analysis(series: Series) -> str:
-    """The name of the analysis that measured a series, without its options and estimator."""
-    return re.split(r"[:/]", series.job, maxsplit=1)[0]
 
 
 def _unique(figures: Sequence[Figure]) -> list[Figure]:

@@ -44,8 +44,9 @@ def pooled(seeds: Sequence[Sequence[Figure]], label: str) -> list[Figure]:
 def overlay(runs: Mapping[str, Sequence[Figure]]) -> list[Figure]:
     """Figures of the same name as one, with the run of every series, row or group; a label has the same hue in all of them.
 
-    Whether that is drawn as an overlay or in panels is a matter of looking at it (``panels.apart``). Tables and images stay
-    figures of their own, named and titled by their run. Raises ValueError for more than four runs.
+    Whether that is drawn as an overlay or in panels is a matter of looking at it (``panels.apart``). Tables, images and graphs,
+    whose nodes are each network's own, stay figures of their own, named and titled by their run. Raises ValueError for more than
+    four runs.
     """
     if len(runs) > len(RUN_MARKS):
         raise ValueError(f"at most {len(RUN_MARKS)} runs are laid over each other, not {len(runs)}")

@@ -218,6 +218,28 @@ class Passage(Figure):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Graph(Figure):
+    """Nodes at their levels with directed edges between them, such as the flow of information through a network.
+
+    ``level`` ``(nodes,)`` is the place of each of ``nodes`` along ``x``, which is linear; what has none (NaN) is listed and not
+    drawn. ``groups`` ``(nodes,)`` say which nodes share a colour. ``edges`` ``(edges, 2)`` are source and target by number,
+    ``weights`` ``(edges,)``, all above 0, how strong each is, and ``weight_label`` what that means. ``values`` ``(nodes,)`` are
+    the sizes of the nodes, not negative, with their ``value_label``. How far up a node stands has no meaning: it is laid out so
+    that names keep apart and edges are short.
+    """
+
+    nodes: tuple[str, ...]
+    level: np.ndarray
+    edges: np.ndarray
+    weights: np.ndarray
+    x: Axis = field(default_factory=Axis)
+    groups: tuple[str, ...] = ()
+    weight_label: str = ""
+    values: np.ndarray | None = None
+    value_label: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """How a user looks at a figure: what a key of the terminal or an option of the export changes.
 

@@ -10,6 +10,7 @@ import textwrap
 import threading
 import warnings
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Drawing
 from matplotlib.font_manager import fontManager
 
-from .figure import Curves, Figure, Heatmap, Histogram, Image, Passage, Plane, Table, View
+from .figure import Curves, Figure, Graph, Heatmap, Histogram, Image, Passage, Plane, Table, View
 from .image_curves import curve_remarks, draw_curves
+from .image_graphs import draw_graph, graph_height, graph_remarks
 from .image_others import draw_heatmaps, draw_histograms, draw_image, draw_table, montage
 from .image_parts import GREY, Inks, clean, inks, plain
 from .image_passages import draw_passage
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
 COLUMN, PAGE = 3.4, 7.0
 """Widths in inches."""
-DPI = 300
+DPI, SCREEN_DPI = 300, 150
 
 _SHAPES: dict[type[Figure], float] = {Plane: 0.84, Curves: 0.68, Histogram: 0.62}
 """Heights of figures one column wide, as a part of their width."""
@@ -100,13 +102,22 @@ def save(
 ) -> None:
     """Writes a figure as ``.png``, ``.svg`` or ``.pdf``, by the name of the file, ``width`` inches wide.
 
-    Runs in panels of their own are as wide as a page unless told otherwise, everything else as a column. ``colours`` are viridis
-    over epochs and positions and cividis in matrices, or with ``viridis``, ``cividis``, ``magma`` or ``grey`` that map for both.
+    Runs in panels of their own and tables are as wide as a page unless told otherwise, everything else as a column.
+    ``colours`` are viridis over epochs and positions and cividis in matrices, or with ``viridis``, ``cividis``, ``magma`` or
+    ``grey`` that map for both.
     """
     view = view or default_view(figure)
     shown = panels(figure, view)
-    width = width or (PAGE if len(shown) > 1 else COLUMN)
-    _write(shown, Path(path), view, width, dpi, inks(colours))
+    _write(shown, Path(path), view, width or _width(shown), dpi, inks(colours))
+
+
+def png(figure: Figure, view: View | None = None, *, width: float | None = None, dpi: int = SCREEN_DPI) -> bytes:
+    """The figure as ``save`` writes it, as the bytes of a PNG for a screen."""
+    view = view or default_view(figure)
+    shown = panels(figure, view)
+    picture = BytesIO()
+    _write(shown, picture, view, width or _width(shown), dpi, inks("default"))
+    return picture.getvalue()
 
 
 def save_side_by_side(
@@ -120,7 +131,7 @@ def save_side_by_side(
 ) -> None:
     """Writes figures of one kind, by the name of their run, beside each other: axes and colours are the same in all of them.
 
-    Raises ValueError for none, for tables and images, and for figures of different kinds.
+    Raises ValueError for none, for figures of different kinds, and for those that stand alone: tables, images, text, graphs.
     """
     kinds = {type(figure) for figure in figures.values()}
     if len(kinds) != 1 or not kinds <= {Plane, Curves, Heatmap, Histogram}:
@@ -129,10 +140,14 @@ def save_side_by_side(
     _write(figures, Path(path), view or default_view(first), width, dpi, inks(colours))
 
 
-def _write(figures: Mapping[str, Figure], path: Path, view: View, width: float, dpi: int, colours: Inks) -> None:
-    kind = path.suffix.lower().lstrip(".")
+def _width(shown: Mapping[str, Figure]) -> float:
+    return PAGE if len(shown) > 1 or any(isinstance(figure, Table) for figure in shown.values()) else COLUMN
+
+
+def _write(figures: Mapping[str, Figure], target: Path | BytesIO, view: View, width: float, dpi: int, colours: Inks) -> None:
+    kind = target.suffix.lower().lstrip(".") if isinstance(target, Path) else "png"
     if kind not in ("png", "svg", "pdf"):
-        raise ValueError(f"cannot write {path.name}: figures are saved as .png, .svg or .pdf")
+        raise ValueError(f"cannot write {target}: figures are saved as .png, .svg or .pdf")
     first = next(iter(figures.values()))
     title, note = clean(first.title), clean(first.note)
     metadata: dict[str, Any] = {
@@ -143,7 +158,7 @@ def _write(figures: Mapping[str, Figure], path: Path, view: View, width: float, 
     with _LOCK, mpl.rc_context(_style()), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of fonts without a glyph, and of layouts that have too little room
         drawing = _draw(figures, view, width, colours)
-        drawing.savefig(path, format=kind, dpi=dpi, metadata=metadata)
+        drawing.savefig(target, format=kind, dpi=dpi, metadata=metadata)
 
 
 def _style() -> Any:
@@ -182,6 +197,8 @@ def _draw(figures: Mapping[str, Figure], view: View, width: float, colours: Inks
     panels: list[tuple[Axes, Figure]] = list(zip(grid, figures.values(), strict=False))
     if isinstance(first, Table):
         draw_table(grid[0], first, width)
+    elif isinstance(first, Graph):
+        draw_graph(drawing, grid[0], first, view)
     elif isinstance(first, Plane):
         draw_planes(drawing, [(axes, figure) for axes, figure in panels if isinstance(figure, Plane)], view, colours.marks)
     elif isinstance(first, Curves):
@@ -198,6 +215,8 @@ def _height(figure: Figure, width: float) -> float:
     """Of one panel: what its kind looks best in, and for matrices and images what their cells need."""
     if isinstance(figure, Table):
         return 0.3 + 0.18 * (len(figure.rows) + 1)
+    if isinstance(figure, Graph):
+        return graph_height(figure, width)
     if isinstance(figure, Heatmap):
         return min(max(0.16 * len(np.atleast_2d(figure.values)), 0.8), 1.5 * width) + 0.55
     if isinstance(figure, Image) and figure.values.size:
@@ -216,5 +235,7 @@ def _note(figures: Mapping[str, Figure], view: View) -> str:
         parts += figure.note.split("; ")
         if isinstance(figure, Plane):
             parts += plane_remarks(figure, view)
+        elif isinstance(figure, Graph):
+            parts += graph_remarks(figure, view)
     parts += curve_remarks([figure for figure in figures.values() if isinstance(figure, Curves)], view)
     return "; ".join(part for part in dict.fromkeys(parts) if part)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .figure import Curves, Figure, Heatmap, Histogram, Image, Passage, Plane, Table, View
+from .figure import Curves, Figure, Graph, Heatmap, Histogram, Image, Passage, Plane, Table, View
 from .panels import columns_of
 from .passages import most_telling, row_names, values_of, words_of
+from .table_graphs import edge_records, node_rows
 from .view import chosen, number, positions_of, runs_of, series_in, shown_columns, shown_length, shown_points
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def table(figure: Figure, view: View | None = None) -> Table:
         names, rows = _pictures(figure)
     elif isinstance(figure, Passage):
         names, rows = _words(figure)
+    elif isinstance(figure, Graph):
+        names, rows = node_rows(figure, view)
     return Table(
         name=figure.name,
         title=figure.title,
@@ -176,14 +179,14 @@ def pictures(figure: Image) -> np.ndarray:
 
 
 def to_csv(figure: Figure) -> str:
-    """A figure as tidy CSV: a header, and a row for every point, cell or bin, with nothing left out.
+    """A figure as tidy CSV: a header, and a row for every point, cell, bin or edge, with nothing left out.
 
     Values that are not a number are empty. Text that a spreadsheet would take for a formula is preceded by ``'``.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     for row in _records(figure):
-        writer.writerow([_harmless(cell) if isinstance(cell, str) else _exact(cell) for cell in row])
+        writer.writerow([harmless(cell) if isinstance(cell, str) else exact(cell) for cell in row])
     return out.getvalue()
 
 
@@ -200,6 +203,8 @@ def _records(figure: Figure) -> Iterator[tuple[str | float, ...]]:
         return _image_records(figure)
     if isinstance(figure, Passage):
         return _word_records(figure)
+    if isinstance(figure, Graph):
+        return edge_records(figure)
     if isinstance(figure, Table):
         return iter((figure.columns, *figure.rows))
     return iter(())
@@ -282,14 +287,15 @@ def _word_records(figure: Passage) -> Iterator[tuple[str | float, ...]]:
             yield (words[k], k + 1, _name(figure.labels, r), value, figure.value_label)
 
 
-def _exact(value: float) -> str:
+def exact(value: float) -> str:
     """All digits of a number, as short as they can be said."""
     if math.isfinite(value) and value == int(value) and abs(value) < 1e15:
         return str(int(value))
     return "" if math.isnan(value) else repr(value)
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
+    """Text that no spreadsheet takes for a formula."""
     if not text.lstrip().startswith(("=", "+", "-", "@")):
         return text
     try:

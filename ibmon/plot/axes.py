@@ -156,7 +156,7 @@ def _x_ticks(frame: Frame, palette: Palette) -> list[tuple[float, str]]:
 def draw_axes(canvas: Canvas, frame: Frame, x: Axis, y: Axis, palette: Palette, header: Header) -> None:
     """Axis lines, ticks, labels and the dotted grid; the grid only where nothing was drawn before."""
     line, text = palette.role("axis"), palette.role("text")
-    vertical, tick_y, corner, horizontal, tick_x = "|++-+" if palette.ascii else "│┤└─┬"
+    vertical, tick_y, corner, horizontal = "|++-" if palette.ascii else "│┤└─"
     box = frame.box
     for row in range(box.top, box.bottom):
         canvas.text(box.left - 1, row, vertical, line)
@@ -173,26 +173,40 @@ def draw_axes(canvas: Canvas, frame: Frame, x: Axis, y: Axis, palette: Palette, 
         canvas.text(box.left - 1 - len(short), row, short, text)
         grid[row, box.left + 3 : box.right : 4] = True
 
+    _draw_scale(canvas, frame, x, palette)
+    if not palette.ascii:
+        canvas.under(grid, "·", palette.role("grid"))
+
+    title = shorten(y.label, canvas.columns - 1)
+    start = min(box.left, canvas.columns - len(title)) if len(title) > canvas.columns - box.left else box.left
+    canvas.text(start, 0, title, text)
+    header.draw(canvas, start + len(title) + 2)
+
+
+def draw_across(canvas: Canvas, frame: Frame, x: Axis, palette: Palette) -> None:
+    """The x axis alone: its line, ticks and label, for what has nothing to say upwards."""
+    box = frame.box
+    canvas.text(box.left, box.bottom, ("-" if palette.ascii else "─") * box.width, palette.role("axis"))
+    _draw_scale(canvas, frame, x, palette)
+
+
+def _draw_scale(canvas: Canvas, frame: Frame, x: Axis, palette: Palette) -> None:
+    """Ticks and label on the line of the x axis."""
+    box, line, text = frame.box, palette.role("axis"), palette.role("text")
+    tick = "+" if palette.ascii else "┬"
     free = 0
     for value, label in _x_ticks(frame, palette):
         column = frame.column(value)
         if column is None:
             continue
-        canvas.text(column, box.bottom, tick_x, line)
+        canvas.text(column, box.bottom, tick, line)
         start = max(0, min(column - len(label) // 2, canvas.columns - len(label)))
         if start >= free:
             canvas.text(start, box.bottom + 1, label, text)
             free = start + len(label) + 1
-    if not palette.ascii:
-        canvas.under(grid, "·", palette.role("grid"))
-
     name = shorten(x.label if len(x.label) <= box.width - 4 else x.label.split(" [")[0], box.width - 4)
     if name:
         canvas.text(box.right - len(name) - 1, box.bottom, f" {name}", text)
-    title = shorten(y.label, canvas.columns - 1)
-    start = min(box.left, canvas.columns - len(title)) if len(title) > canvas.columns - box.left else box.left
-    canvas.text(start, 0, title, text)
-    header.draw(canvas, start + len(title) + 2)
 
 
 def draw_references(canvas: Canvas, frame: Frame, references: Sequence[Reference], palette: Palette) -> None:

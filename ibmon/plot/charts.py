@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ibmon.figures.figure import Curves, Figure, Heatmap, Histogram, Image, Passage, Plane, Table, View
+from ibmon.figures.figure import Curves, Figure, Graph, Heatmap, Histogram, Image, Passage, Plane, Table, View
 from ibmon.figures.panels import apart
 
 from .axes import SMALLEST, Chart, message, title_only
 from .curves import draw_curves
+from .graphs import draw_graph
 from .heatmap import draw_heatmap
 from .histogram import draw_histogram
 from .images import draw_image
@@ -55,4 +56,6 @@ def draw(
         return draw_image(figure, columns, rows, view, palette, hold)
     if isinstance(figure, Passage):
         return draw_passage(figure, columns, rows, view, palette, hold)
+    if isinstance(figure, Graph):
+        return draw_graph(figure, columns, rows, view, palette, hold)
     return message(figure.title, columns, rows, palette)

@@ -119,14 +119,25 @@ class Columns:
         """Read-only arrays by name, sorted; those of flags and details by their own names."""
         self._settle()
         out: dict[str, Any] = {name: column.view() for name, column in self._columns.items()}
+        rows = self._order.view()
+        out["segment"], out["seq"] = rows[:, 0], rows[:, 1]
         flags, details = ({name: column.view() for name, column in kind.items()} for kind in (self._flags, self._details))
         if not self._sorted:
-            rows = self._order.view()
             by = np.lexsort((rows[:, 1], rows[:, 0]))
             out = {name: column[by] for name, column in out.items()}
             flags, details = ({name: column[by] for name, column in kind.items()} for kind in (flags, details))
+        if self.size and out["segment"][0] != out["segment"][-1]:
+            kept = _valid(out["segment"], out["step"])
+            out = {name: column[kept] for name, column in out.items()}
+            flags, details = ({name: column[kept] for name, column in kind.items()} for kind in (flags, details))
         epoch = out["epoch"]
         if len(epoch) and np.isfinite(epoch[-1]) and np.isnan(epoch[0]):
             # The untrained network was taken before the training said that it counts epochs.
             out["epoch"] = np.where(np.isnan(epoch) & (out["step"] == 0), 0.0, epoch)
         return {**out, "flags": flags, "details": details}
+
+
+def _valid(segment: NDArray[np.int64], step: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which rows (rows,), sorted by segment, hold: a trainer that began again trained anew everything from its first step on."""
+    first = np.append(np.minimum.accumulate(step[::-1])[::-1], np.iinfo(np.int64).max)
+    return step < first[np.searchsorted(segment, segment, side="right")]

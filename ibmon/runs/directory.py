@@ -8,7 +8,9 @@ import shutil
 import socket
 import stat
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,14 +18,16 @@ import msgspec
 
 from ibmon.records import FORMAT, End, IbmonError, NotFoundError, RunInfo, Segment
 
-from . import locks
+from . import locks, processes, pulse
 from .log import BARE_NAME, LogReader, open_regular, printable
 
-State = Literal["starting", "live", "lost", "finished", "failed"]
+State = Literal["queued", "starting", "live", "lost", "finished", "failed"]
 SILENT_SECONDS = 30.0
 """On another host, where no lock can be asked: a trainer not heard of for so long is lost."""
 START_SECONDS = 10.0
 """How long a new run may show no process at all before it counts as lost."""
+LATEST = "latest"
+"""What the newest run answers to, unless a run has this name."""
 CONSOLE_LIMIT = 8 * 2**20
 
 
@@ -64,10 +68,6 @@ class RunDirectory:
     @property
     def heartbeat(self) -> Path:
         return self.path / "heartbeat"
-
-    @property
-    def exit_file(self) -> Path:
-        return self.path / "exit.json"
 
     def lock(self, role: str) -> Path:
         """The lock file of ``trainer``, ``analyst`` or ``supervisor``."""
@@ -158,69 +158,113 @@ def _number(path: Path) -> int | None:
 class Status:
     """What can be said about a run's processes from the outside.
 
-    ``heard`` is seconds since the trainer's last sign of life on another host, None on this one.
+    ``heard`` is seconds since the trainer's last sign of life on another host, None on this one. Where two clocks tell it,
+    another look a moment later may tell otherwise: it is not ``sure``. Of a copy of a run on another host ``via`` is that host,
+    and ``trouble`` is a sentence while it cannot be reached; the state is then that of the last contact.
     """
 
     state: State
     detail: str = ""
     heard: float | None = None
     analysing: bool = False
+    sure: bool = True
+    via: str = ""
+    trouble: str = ""
 
     @property
     def over(self) -> bool:
         return self.state in ("finished", "failed", "lost")
 
 
-class Exit(msgspec.Struct, frozen=True):
-    """``exit.json``: how the supervised trainer ended; a negative code is a signal."""
-
-    code: int
-    time: float
-
-
 def status(run: RunDirectory, info: RunInfo | None = None) -> Status:
     """The state of the run now, from its locks, its heartbeat and the ends of its logs."""
     info = info or run.info()
-    analysing = locks.holder(run.lock("analyst")) is not None
-    end, host = _last_words(run)
-    elsewhere = (host or info.host) not in ("", socket.gethostname())
-    if end is not None:
-        if end.status == "failed":
-            return Status("failed", printable(end.error), analysing=analysing)
-        return Status("finished", "stopped" if end.status == "stopped" else "", analysing=analysing)
+    mirrored = processes.read(run, processes.Mirrored)
+    now = _status(run, info, mirrored)
+    return now if mirrored is None else replace(now, via=printable(mirrored.host), trouble=printable(mirrored.trouble))
+
+
+def settled(run: RunDirectory, info: RunInfo | None = None) -> Status:
+    """``status``, for what must not be done to a run that lives: one that seems silent on another host is listened to."""
+    settle([run])
+    return status(run, info)
+
+
+def settle(runs: Iterable[RunDirectory]) -> None:
+    """Listen to all runs together, for a moment, where the next ``status`` of any may tell otherwise than one now."""
+    unsure = False
+    for run in runs:
+        with suppress(IbmonError, OSError):
+            unsure |= not status(run).sure
+    if unsure:
+        time.sleep(pulse.LISTEN_SECONDS)
+
+
+def _status(run: RunDirectory, info: RunInfo, mirrored: processes.Mirrored | None) -> Status:
+    submitted, started = processes.read(run, processes.Submitted), processes.read(run, processes.Started)
+    if submitted is not None and started is None:
+        if submitted.gone:
+            return Status("lost", f"{submitted} ended before the training began")
+        return Status("queued", str(submitted))
+    end, host = _last_words(run, 0 if started is None else started.after)
+    finish = processes.read(run, processes.Exit)
     state: State = "live" if host else "starting"
-    if locks.holder(run.lock("trainer")) is not None and not elsewhere:
+    place = host or (info.host if started is None else started.host)
+    if mirrored is not None or place not in ("", socket.gethostname()):
+        drained = finish is not None and finish.drained
+        return _elsewhere(_ended(end, finish), state, drained=drained, heard=_pulse(run, info, mirrored))
+    analysing = locks.holder(run.lock("analyst")) is not None
+    training = locks.holder(run.lock("trainer")) is not None
+    over = _ended(end, None if training else finish)
+    if over is not None:
+        return replace(over, analysing=analysing)
+    if training:
         return Status(state, analysing=analysing)
-    if elsewhere:
-        try:
-            heard = max(0.0, time.time() - run.heartbeat.stat().st_mtime)
-        except OSError:
-            heard = max(0.0, time.time() - info.created)
-        return Status("lost" if heard > SILENT_SECONDS else state, f"last heard {heard:.0f} s ago", heard, analysing)
-    finish = _exit(run)
-    if finish is not None and finish.code == 0:
-        return Status("finished", "", analysing=analysing)
-    if finish is not None and finish.code > 0:
-        return Status("failed", f"the trainer exited with code {finish.code}", analysing=analysing)
-    if finish is not None:
-        return Status("lost", f"the trainer was killed by signal {-finish.code}", analysing=analysing)
     begun = locks.holder(run.lock("supervisor")) is not None or time.time() - info.created < START_SECONDS
     if host is None and begun:
         return Status("starting", analysing=analysing)
     return Status("lost", "the trainer is gone without a last word", analysing=analysing)
 
 
-def _exit(run: RunDirectory) -> Exit | None:
-    try:
-        with open_regular(run.exit_file) as file:
-            return msgspec.json.decode(file.read(4096), type=Exit)
-    except (OSError, msgspec.MsgspecError, ValueError):
-        return None
+def _elsewhere(over: Status | None, state: State, *, drained: bool, heard: pulse.Pulse) -> Status:
+    """The state of a run on another host, where no lock can be asked; whoever supervises there sees the analysis through."""
+    silent = heard.silence > SILENT_SECONDS
+    sure = heard.sure or not silent
+    if over is not None:
+        return replace(over, analysing=not drained and not silent, sure=sure or drained)
+    words = f"last heard {heard.silence:.0f} s ago{pulse.apart(heard.ahead)}"
+    return Status("lost" if silent else state, words, heard.silence, not drained and not silent, sure)
 
 
-def _last_words(run: RunDirectory) -> tuple[End | None, str | None]:
-    """The end of the newest segment, and the host it runs on; None without either."""
-    logs = run.logs("trainer")
+def _pulse(run: RunDirectory, info: RunInfo, mirrored: processes.Mirrored | None) -> pulse.Pulse:
+    """The run's pulse; where there is no connection to its host, as it was when there was one."""
+    heard = pulse.listen(run.heartbeat, info.created)
+    if mirrored is None or not mirrored.trouble:
+        return heard
+    return replace(heard, silence=max(0.0, heard.silence - (time.time() - mirrored.time)), sure=True)
+
+
+def _ended(end: End | None, finish: processes.Exit | None) -> Status | None:
+    """The state that a trainer's last word, else its exit code tells; None without either."""
+    if end is not None:
+        if end.status == "failed":
+            return Status("failed", printable(end.error))
+        return Status("finished", "stopped" if end.status == "stopped" else "")
+    return None if finish is None else _exited(finish)
+
+
+def _exited(finish: processes.Exit) -> Status:
+    """The state of a run whose trainer left no last word."""
+    if finish.code == 0:
+        return Status("finished")
+    if finish.code > 0:
+        return Status("failed", f"the trainer exited with code {finish.code}")
+    return Status("lost", f"the trainer was killed by signal {-finish.code}")
+
+
+def _last_words(run: RunDirectory, after: int) -> tuple[End | None, str | None]:
+    """The end of the newest segment beyond the first ``after``, and the host it runs on; None without either."""
+    logs = run.logs("trainer")[after:]
     if not logs:
         return None, None
     reader = LogReader(logs[-1])
@@ -287,7 +331,8 @@ def find_runs(root: Path | None = None) -> list[RunDirectory]:
 
 
 def find_run(name: str | None, root: Path | None = None, *, whole: bool = False) -> RunDirectory:
-    """A run by path, by id, by its name, by a unique part of its id (unless ``whole``); without a name the latest.
+    """A run by path, by id, by its name, by a unique part of its id (unless ``whole``); the newest without a name
+    or as ``latest``.
 
     Raises NotFoundError, or IbmonError when the name fits several.
     """
@@ -295,11 +340,11 @@ def find_run(name: str | None, root: Path | None = None, *, whole: bool = False)
         return RunDirectory(Path(name).resolve())
     root = root or runs_root()
     runs = find_runs(root)
-    if name is None:
+    exact = [] if name is None else [run for run in runs if run.id == name or _name_of(run) == name]
+    if name is None or (name == LATEST and not exact):
         if not runs:
             raise NotFoundError(f"There is no run in {root} yet; start one with: ibmon watch tishby")
         return runs[0]
-    exact = [run for run in runs if run.id == name or _name_of(run) == name]
     fitting = exact or [run for run in runs if name in run.id and not whole]
     if not fitting:
         raise NotFoundError(f"There is no run {printable(name)!r} in {root}; `ibmon runs` lists them.")
@@ -321,7 +366,7 @@ def delete(run: RunDirectory, root: Path | None = None) -> None:
     info = run.info()
     if run.path.is_symlink() or run.path.resolve().parent != root:
         raise IbmonError(f"{run.path} does not lie directly in {root}; delete it by hand if you mean to.")
-    if not status(run, info).over:
+    if not settled(run, info).over:
         raise IbmonError(f"{run.id} is still running; stop it first with: ibmon stop {run.id}")
     for spool in run.spools()[1:]:
         shutil.rmtree(spool, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,8 @@ class Series:
     ``step``, ``epoch`` ``(points,)``; ``value``, ``lower``, ``upper`` ``(points, *axes)`` in ``unit``, NaN where there is none;
     ``flags`` name -> boolean ``(points, *axes)``. ``axes`` maps an axis's name to its coordinates, in order; most series
     have none. ``details`` are what estimates say beside their value, name -> ``(points, *axes)``: ``raw``, ``error``, ``null``,
-    ``p_value``, ``limit``. ``job`` is the analysis (with its estimator) that measured it.
+    ``p_value``, ``limit``. ``job`` is the analysis (with its estimator) that measured it. ``segment`` and ``seq`` ``(points,)``
+    say which snapshot; None for what was not read from a log, and ``seq`` for what no snapshot was taken for.
     """
 
     quantity: str
@@ -45,6 +47,13 @@ class Series:
     upper: NDArray[np.float64]
     flags: Mapping[str, NDArray[np.bool_]]
     details: Mapping[str, NDArray[np.float64]] = field(default_factory=dict[str, "NDArray[np.float64]"])
+    segment: NDArray[np.int64] | None = None
+    seq: NDArray[np.int64] | None = None
+
+    @property
+    def analysis(self) -> str:
+        """The name of the analysis that measured it, without options and estimator; empty for what was logged."""
+        return re.split(r"[:/]", self.job, maxsplit=1)[0]
 
     @property
     def label(self) -> str:
@@ -142,7 +151,14 @@ def _in_order(coordinate: Coordinate) -> tuple[bool, float, str]:
 
 def thin(series: Series, until: int) -> Series:
     """The series up to and including a step."""
-    return _taken(series, series.step <= until, ("step", "epoch", "value", "lower", "upper"))
+    known = [name for name in ("segment", "seq") if getattr(series, name) is not None]
+    return _taken(series, series.step <= until, ("step", "epoch", "value", "lower", "upper", *known))
+
+
+def up_to(history: History, step: int) -> History:
+    """The history as it was at a step: what was measured and logged up to and including it."""
+    series = tuple(s for s in (thin(s, step) for s in history.series) if len(s.step))
+    return replace(history, series=series, scalars={name: thin(s, step) for name, s in history.scalars.items()})
 
 
 def of_replica(history: History, replica: Coordinate) -> History:

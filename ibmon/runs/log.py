@@ -76,6 +76,9 @@ class LogReader:
                 data = file.read(limit)
         except OSError:
             return
+        if len(data) < limit:
+            # A network file system may know a file's new length before it has the bytes: they come as zeros, and are read again.
+            data = data.rstrip(b"\0")
         self.offset += len(data)
         if self._oversized:
             _, newline, data = data.partition(b"\n")

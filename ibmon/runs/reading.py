@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -123,7 +124,7 @@ class HistoryReader:
             self._history = History(
                 run=self.info,
                 series=tuple(self._series()),
-                scalars={name: _series(_Key(name), builder) for name, builder in self._scalars.items()},
+                scalars={name: replace(_series(_Key(name), builder), seq=None) for name, builder in self._scalars.items()},
                 watch=self._watch,
                 progress=self._progress,
                 end=self._end,

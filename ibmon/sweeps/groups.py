@@ -8,7 +8,7 @@ from typing import Literal
 
 from ibmon.launch import undrained
 from ibmon.records import IbmonError, NotFoundError, RunInfo, UsageError
-from ibmon.runs.directory import RunDirectory, find_runs, status
+from ibmon.runs.directory import RunDirectory, find_runs, settle, status
 from ibmon.runs.listing import differing
 from ibmon.signatures import Scalar
 
@@ -19,7 +19,7 @@ class Member:
 
     run: RunDirectory
     info: RunInfo
-    state: Literal["running", "finished", "stopped", "failed", "lost"]
+    state: Literal["queued", "running", "finished", "stopped", "failed", "lost"]
     detail: str = ""
     measured: bool = True
 
@@ -40,7 +40,9 @@ def group_names() -> list[str]:
 
 def members(group: str) -> list[Member]:
     """The runs of a group, the newest first."""
-    return [member_of(run, info) for run, info in _readable() if info.group == group]
+    found = [(run, info) for run, info in _readable() if info.group == group]
+    settle(run for run, _ in found)
+    return [member_of(run, info) for run, info in found]
 
 
 def _readable() -> list[tuple[RunDirectory, RunInfo]]:
@@ -59,6 +61,8 @@ def member_of(run: RunDirectory, info: RunInfo) -> Member:
     measured = not now.analysing and not undrained(run)
     if now.state in ("starting", "live"):
         return Member(run, info, "running", measured=measured)
+    if now.state == "queued":
+        return Member(run, info, "queued", now.detail)
     if now.state == "finished":
         return Member(run, info, "stopped" if now.detail == "stopped" else "finished", measured=measured)
     return Member(run, info, now.state, now.detail, measured)

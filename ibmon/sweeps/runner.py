@@ -9,11 +9,12 @@ from typing import Literal
 
 from ibmon.launch import Analyst, stop, undrained
 from ibmon.records import IbmonError, Progress
-from ibmon.runs.directory import RunDirectory, status
+from ibmon.runs.directory import RunDirectory, Status, status
 from ibmon.runs.log import LogReader
 
 from .grid import Combination
 from .groups import Member, identity, member_of
+from .queues import Queues
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ def planned(combinations: Sequence[Combination], members: Sequence[Member], reci
     for combination in combinations:
         wanted = identity(recipe, target, combination.parameters)
         same = [member for member in members if member.identity == wanted]
-        found = next((m for m in same if m.state == "finished"), None) or next((m for m in same if m.state == "running"), None)
+        under_way = next((m for m in same if m.state in ("running", "queued")), None)
+        found = next((m for m in same if m.state == "finished"), None) or under_way
         action = "start" if found is None else "keep" if found.state == "finished" and found.measured else "wait"
         tasks.append(Task(combination, action, found, tuple(m for m in same if m is not found)))
     return tasks
@@ -53,8 +55,10 @@ class Outcome:
 class UnderWay:
     """A run that is followed to its end."""
 
-    def __init__(self, combination: Combination, run: RunDirectory) -> None:
+    def __init__(self, combination: Combination, run: RunDirectory, queues: Queues) -> None:
         self.combination, self.run, self.info = combination, run, run.info()
+        self._queues = queues
+        queues.expect(run)
         self.progress: Progress | None = None
         self._log: LogReader | None = None
         self._analyst = Analyst(run, self.info.analyst_device)
@@ -63,13 +67,23 @@ class UnderWay:
         """Look again; False once the training is over and all that it captured is measured, or cannot be."""
         self._read()
         now = status(self.run, self.info)
+        if self._queued(now):
+            return True
         waiting = undrained(self.run)
-        if now.over and waiting:
+        if now.over and waiting and not now.analysing:
             self._analyst.keep(lambda text, level: None)
         return not (now.over and not now.analysing and (not waiting or self._analyst.given_up))
 
+    def _queued(self, now: Status) -> bool:
+        """Whether the run waits in the queue of a launcher, for the first time or again."""
+        try:
+            return self._queues.holds(self.run, now)
+        except IbmonError:  # who cannot be asked now may be asked later
+            return True
+
     def _read(self) -> None:
-        if self._log is None and (logs := self.run.logs("trainer")):
+        logs = self.run.logs("trainer")
+        if logs and (self._log is None or self._log.path != logs[-1]):
             self._log = LogReader(logs[-1])
         for record in self._log.read() if self._log is not None else ():
             if isinstance(record, Progress):
@@ -94,11 +108,12 @@ class Sweep:
     ``begin`` starts the run of a combination; where it cannot, the others go on.
     """
 
-    def __init__(self, tasks: Sequence[Task], jobs: int, begin: Callable[[Combination], RunDirectory]) -> None:
-        self.under_way = [UnderWay(t.combination, t.member.run) for t in tasks if t.action == "wait" and t.member is not None]
+    def __init__(self, tasks: Sequence[Task], jobs: int, begin: Callable[[Combination], RunDirectory], queues: Queues) -> None:
+        followed = [(t.combination, t.member.run) for t in tasks if t.action == "wait" and t.member is not None]
+        self.under_way = [UnderWay(*each, queues) for each in followed]
         self.waiting = deque(t.combination for t in tasks if t.action == "start")
         self.outcomes: list[Outcome] = []
-        self._jobs, self._begin = jobs, begin
+        self._jobs, self._begin, self._queues = jobs, begin, queues
 
     def turn(self) -> bool:
         """Let go of what has ended and start others in its place; False once nothing is under way any more."""
@@ -108,7 +123,7 @@ class Sweep:
         while self.waiting and len(self.under_way) < self._jobs:
             combination = self.waiting.popleft()
             try:
-                self.under_way.append(UnderWay(combination, self._begin(combination)))
+                self.under_way.append(UnderWay(combination, self._begin(combination), self._queues))
             except IbmonError as error:
                 self.outcomes.append(Outcome(combination, None, str(error)))
         return bool(self.under_way)

@@ -74,10 +74,13 @@ def parting_words(run: RunDirectory | None) -> str:
     """One line for the shell the user comes back to."""
     from ibmon.records import IbmonError
     from ibmon.runs.directory import status
+    from ibmon.runs.log import printable
+    from ibmon.runs.processes import Mirrored, read
 
     if run is None:
         return ""
-    name = run.path.resolve().name
+    mirrored = read(run, Mirrored)
+    name = run.path.resolve().name if mirrored is None else printable(mirrored.address)
     try:
         over = status(run).over
     except (IbmonError, OSError):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 STALE_SECONDS = 20.0
 """A live trainer that said nothing for so long is shown in amber."""
 _STATES: dict[str, tuple[str, str, Role]] = {
+    "queued": ("◌", "queued", "warn"),
     "starting": ("◐", "starting", "warn"),
     "live": ("●", "live", "good"),
     "lost": ("✖", "lost", "bad"),

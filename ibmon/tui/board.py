@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from textual.timer import Timer
 
     from ibmon.figures.figure import Figure
-    from ibmon.runs.directory import RunDirectory
+    from ibmon.runs.directory import RunDirectory, Status
 
     from .chart import ChartPanel
     from .deck import Deck
@@ -194,8 +194,17 @@ class Board(Screen[None]):
     def take_frame(self, message: Arrived) -> None:
         if message.run is self.run:
             self.reason = ""
+            before = self.timeline.newest
             self.timeline.take(message.frame)
+            self._tell_connection("" if before is None else before.status.trouble, message.frame.status)
             self.draw()
+
+    def _tell_connection(self, before: str, now: Status) -> None:
+        """Say it once when a run on another host cannot be reached any more, and when it can again."""
+        if now.trouble and now.trouble != before:
+            self.notify(now.trouble, severity="warning", markup=False, timeout=15)
+        elif before and not now.trouble:
+            self.notify(f"connected to {now.via} again", markup=False)
 
     @on(Unreadable)
     def take_failure(self, message: Unreadable) -> None:
@@ -354,7 +363,8 @@ class Board(Screen[None]):
 
             return printable(self.run.path.resolve().name, 60)
         info = newest.history.run
-        return f"{info.name} · {info.id[-4:]}" if info.name and info.name != info.id else info.id
+        name = f"{info.name} · {info.id[-4:]}" if info.name and info.name != info.id else info.id
+        return f"{newest.status.via}: {name}" if newest.status.via else name
 
     @work(thread=True, exclusive=True, group="runs")
     def list_runs(self) -> None:

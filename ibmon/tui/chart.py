@@ -11,7 +11,7 @@ import numpy as np
 from textual.strip import Strip
 from textual.widget import Widget
 
-from ibmon.figures.figure import Curves, Figure, Heatmap, Image, Passage, Plane, View
+from ibmon.figures.figure import Curves, Figure, Graph, Heatmap, Image, Passage, Plane, View
 from ibmon.figures.view import meaning
 from ibmon.plot import CellGrid, draw
 from ibmon.plot.canvas import Canvas, shorten
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .look import Look
 
 HEATMAP_SECONDS = 1.0
-"""How often areas of colour are drawn anew while they change by themselves."""
+"""How often areas of colour and graphs, whose nodes move, are drawn anew while they change by themselves."""
 
 
 class ChartPanel(Widget):
@@ -61,11 +61,11 @@ class ChartPanel(Widget):
         return replace(self.view, until=self._until, only=self._only)
 
     def show(self, figure: Figure, until: int | None, only: tuple[str, ...]) -> None:
-        """Show the newest state of the figure; at most once a second where it is an area of colour that moves by itself."""
+        """Show the newest state of the figure; at most once a second where all of it moves by itself."""
         by_user = (until, only) != (self._until, self._only)
         self.figure, self._until, self._only = figure, until, only
         wait = HEATMAP_SECONDS - (time.monotonic() - self._drawn_at)
-        if isinstance(figure, Heatmap | Image | Passage) and not by_user and wait > 0:
+        if isinstance(figure, Heatmap | Image | Passage | Graph) and not by_user and wait > 0:
             if self._later is None and self.is_mounted:
                 self._later = self.set_timer(wait, self.redraw)
             return

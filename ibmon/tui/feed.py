@@ -200,7 +200,7 @@ class Feed:
 
         state = status(self._run, source.reader.info)
         last = self._last
-        moved = last is None or (state.state, state.analysing) != (last.status.state, last.status.analysing)
+        moved = last is None or _turn(state) != _turn(last.status)
         if not read and not moved:
             return False
         source.reader.poll(LIVE_SECONDS)
@@ -286,6 +286,11 @@ class Feed:
         else:
             then = source.then(step)
         return replace(frame, past_step=step, past={f.name: f for f in then if f.name in moments})
+
+
+def _turn(status: Status) -> tuple[object, ...]:
+    """What of a state is shown at once, between two readings."""
+    return status.state, status.analysing, status.trouble
 
 
 def _same(one: Frame, other: Frame) -> bool:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ibmon.figures.figure import Curves, Figure, Heatmap, Histogram, Image, Passage, Plane, Table, View
+from ibmon.figures.figure import Curves, Figure, Graph, Heatmap, Histogram, Image, Passage, Plane, Table, View
+from ibmon.figures.graphs import places as places_of
+from ibmon.figures.graphs import shown_nodes
 from ibmon.figures.panels import columns_of, layouts, owners, shown_runs
 from ibmon.figures.table import pictures
 from ibmon.figures.view import chosen, meaning, meanings, runs_of, shown_columns, shown_length, shown_points
@@ -136,6 +138,8 @@ def series_of(figure: Figure, view: View) -> list[int]:
         kept = list(range(len(pictures(figure))))
     elif isinstance(figure, Passage):
         kept = list(range(len(np.atleast_2d(figure.values))))
+    elif isinstance(figure, Graph):
+        kept = shown_nodes(figure, view)
     else:
         kept = []
     if len(runs_of(figure)) > 1:
@@ -157,13 +161,16 @@ def pointed(figure: Figure, view: View) -> View:
 def moved(figure: Figure, view: View, dx: int, dy: int, places: np.ndarray | None = None) -> View:
     """The cursor moved along its series and to others, where it keeps its step.
 
-    In running text, of which a chart says the ``places`` of the words, up and down go from line to line.
+    In running text, of which a chart says the ``places`` of the words, up and down go from line to line. In a graph left and
+    right go through all nodes in the order of their levels, up and down to the nearest node there.
     """
     view = pointed(figure, view)
     if view.cursor is None:
         return view
     series = series_of(figure, view)
     i, k = view.cursor
+    if isinstance(figure, Graph):
+        return replace(view, cursor=(_to_node(figure, series, i, dx, dy), 0))
     if dy and places is not None and len(places) == len(points(figure, i, view)):
         i, k = _lines_away(places, series, i, k, dy)
     elif dy:
@@ -187,6 +194,18 @@ def _lines_away(places: np.ndarray, series: list[int], i: int, k: int, lines: in
     at = max(0, min(series.index(i) * each + int(places[k, 1]) + lines, len(series) * each - 1))
     there = np.flatnonzero(places[:, 1] == at % each)
     return series[at // each], int(there[np.abs(places[there, 0] - places[k, 0]).argmin()])
+
+
+def _to_node(figure: Graph, nodes: list[int], i: int, dx: int, dy: int) -> int:
+    """The next node in the order of ``nodes``, or the nearest one in a row above or below; at an end the same."""
+    if dy:
+        at = places_of(figure)
+        there = [j for j in nodes if (at.y[j] - at.y[i]) * -dy > 0]
+        if not there:
+            return i
+        width = float(np.ptp(at.x[nodes])) or 1.0
+        return min(there, key=lambda j: np.hypot((at.x[j] - at.x[i]) / width, at.y[j] - at.y[i]))
+    return nodes[max(0, min(nodes.index(i) + dx, len(nodes) - 1))]
 
 
 def _nearest(there: np.ndarray, k: int) -> int:
@@ -213,4 +232,7 @@ def where(figure: Figure, view: View) -> tuple[float, float] | None:
         return float(figure.lines[i].x[k]), float(figure.lines[i].y[k])
     if isinstance(figure, Histogram):
         return float(figure.edges[k] + figure.edges[k + 1]) / 2, float(np.atleast_2d(figure.counts)[i, k])
+    if isinstance(figure, Graph):
+        at = places_of(figure)
+        return float(at.x[i]), float(at.y[i])
     return None

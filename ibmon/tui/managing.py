@@ -88,7 +88,7 @@ class Managing(Board):
         entry = self._entry()
         if entry is None:
             return
-        if entry.state not in ("live", "starting"):
+        if entry.state not in ("live", "starting", "queued"):
             self.notify(f"{entry.name} is not running: it is {entry.state}", severity="warning", markup=False)
         elif await self.app.push_screen_wait(StopTraining(self.look, entry.name)) and await self._done(entry.run.ask, "stop"):
             self.notify(f"{entry.name} stops after its current step", markup=False)
@@ -123,8 +123,8 @@ class Managing(Board):
 
 def _delete(run: RunDirectory, root: Path) -> None:
     from ibmon.records import IbmonError
-    from ibmon.runs.directory import delete, status
+    from ibmon.runs.directory import delete, settled
 
-    if status(run).analysing:
+    if settled(run).analysing:
         raise IbmonError(f"{run.id} is still being measured; delete it when that is done.")
     delete(run, root)

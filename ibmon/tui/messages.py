@@ -24,6 +24,8 @@ def waiting(frame: Frame | None) -> list[tuple[str, Role]]:
     history, status = frame.history, frame.status
     if frame.loading:
         return [("reading the run …", "strong"), (frame.loading, "dim")]
+    if status.state == "queued":
+        return [(f"the run waits in a queue, as {status.detail}", "strong"), ("it is shown here as soon as it begins", "dim")]
     if status.state == "starting":
         return [
             ("the training is starting", "strong"),

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ibmon.figures.figure import Axis, Curves, Figure, Heatmap, Histogram, Image, Passage, Plane, Table, View
+from ibmon.figures.figure import Axis, Curves, Figure, Graph, Heatmap, Histogram, Image, Passage, Plane, Table, View
+from ibmon.figures.graphs import edges_of, groups_of, levels_of
+from ibmon.figures.graphs import values_of as node_values
 from ibmon.figures.panels import apart, owners, rows_of, shown_runs, twin
 from ibmon.figures.passages import row_names, values_of, words_of
 from ibmon.figures.table import pictures
@@ -53,6 +55,8 @@ def readout(figure: Figure, view: View, epoch: float | None = None) -> list[Word
         return _of_image(figure, i)
     if isinstance(figure, Passage):
         return _of_passage(figure, i, k)
+    if isinstance(figure, Graph):
+        return _of_graph(figure, view, i)
     return [[("nothing to inspect in this chart", "dim")]]
 
 
@@ -168,6 +172,30 @@ def _of_passage(figure: Passage, i: int, k: int) -> list[Words]:
         said.append((f"   {names[row]} " if names else " ", "dim"))
         said.append((number(value), "strong" if row == i else "text"))
     where: Words = [(words_of(figure)[k], "strong"), (f"   word {k + 1} of {len(figure.words)}", "dim")]
+    return [where, said, [(figure.note, "dim")]]
+
+
+def _of_graph(figure: Graph, view: View, i: int) -> list[Words]:
+    """A node with its group and level, and the strongest edge out of it and into it."""
+    group, values = groups_of(figure)[i], node_values(figure)
+    where: Words = [(figure.nodes[i], "strong")]
+    if group and group != figure.nodes[i]:
+        where.append((f"   {group}", "text"))
+    where.extend(((f"   {figure.x.label or 'level'} ", "dim"), (number(float(levels_of(figure)[i])), "text")))
+    if values is not None:
+        where.extend(((f"   {figure.value_label or 'value'} ", "dim"), (number(float(values[i])), "text")))
+    edges, said = edges_of(figure, view), list[tuple[str, "Role"]]()
+    for word, ends, others in (("to", edges.source, edges.target), ("from", edges.target, edges.source)):
+        found = np.flatnonzero(ends == i)
+        if not len(found):
+            said.append((f"nothing {word} others   ", "dim"))
+            continue
+        k = int(found[-1])
+        more = f"  strongest of {len(found)}" if len(found) > 1 else ""
+        said.extend(((f"{word} ", "dim"), (f"{figure.nodes[int(others[k])]} ", "strong")))
+        said.extend(((number(float(edges.weight[k]), 3), "text"), (f"{more}   ", "dim")))
+    if len(edges.weight):
+        said.append((figure.weight_label, "dim"))
     return [where, said, [(figure.note, "dim")]]
 
 

@@ -24,6 +24,7 @@ FIELDS: tuple[Field, ...] = get_args(Field)
 _STATES: dict[State, tuple[str, Role]] = {
     "live": ("● live", "good"),
     "starting": ("◐ starting", "warn"),
+    "queued": ("◌ queued", "warn"),
     "lost": ("✖ lost", "bad"),
     "failed": ("✖ failed", "bad"),
     "finished": ("✔ finished", "text"),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ibmon.runs.directory import RunDirectory
     from ibmon.runs.log import LogReader
 
-State = Literal["live", "starting", "lost", "failed", "finished", "damaged"]
+State = Literal["live", "starting", "queued", "lost", "failed", "finished", "damaged"]
 SECONDS = 1.0
 """How long one look at a folder may read logs and sizes; what is left waits for the next."""
 SIZE_SECONDS = 30.0
@@ -130,7 +130,7 @@ class _Index:
         """What the logs have come to say, and the size, as far as there is time."""
         if self._settled:
             return
-        over = self.entry.state not in ("live", "starting") and not self._analysing
+        over = self.entry.state not in ("live", "starting", "queued") and not self._analysing
         complete = self._read_logs(end)
         due = self._sized is None or over or time.monotonic() - self._sized >= SIZE_SECONDS
         if complete and due and time.monotonic() < end:

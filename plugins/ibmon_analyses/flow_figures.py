@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from ibmon import Axis, Curves, Figure, Histogram, History, Line, Plane, Reference, Series, Table, Trajectory
-from ibmon.flow.figures import flow_matrix, levels_histogram
+from ibmon import Axis, Curves, Figure, Graph, Histogram, History, Line, Plane, Reference, Series, Table, Trajectory
+from ibmon.flow.figures import flow_graph, flow_matrix, levels_histogram
 
 from .flow_answers import Answer, Measured, answers, layered
 from .moments import ends, training
@@ -23,8 +23,9 @@ _ALIGNED = {"target": "outputs at their target time", "step": "as recorded", "st
 
 def figures(history: History) -> list[Figure]:
     """For each evaluation set and estimator: the five answers; the levels of the nodes, untrained and newest; the net flow in
-    their order and its strongest edges; through training, how far the order is the expected one, where the groups stand, how
-    strong and how coherent the flow is beside what exchanged moments give; and what hidden units say of inputs and targets."""
+    their order, its strongest edges as a graph and as a table; through training, how far the order is the expected one, where
+    the groups stand, how strong and how coherent the flow is beside what exchanged moments give; and what hidden units say of
+    inputs and targets."""
     found = history.select("net flow", job=_SCREEN)
     return [figure for net in found for figure in _of(Measured(history, net.job, net.evaluation), net)]
 
@@ -39,6 +40,7 @@ def _of(measured: Measured, net: Series) -> Iterator[Figure]:
         return
     names = tuple(str(name) for name in levels.axes["node"])
     yield from _histograms(measured, levels, names, note)
+    yield _graph(net, levels, names, how(net, newest, _ALIGNED[asked]))
     matrix = flow_matrix(
         net.value[-1], levels.value[-1], names, name=f"flow{ending(net)}", note=how(net, newest, _ALIGNED[asked])
     )
@@ -69,7 +71,7 @@ def _answers(measured: Measured, net: Series) -> Table:
 
 def _histograms(measured: Measured, levels: Series, names: Sequence[str], note: str) -> Iterator[Histogram]:
     """The levels of the newest network, and those of the first, of the same width."""
-    groups = {group: [i for i, name in enumerate(names) if name.partition(" ")[0] == group] for group in _GROUPS}
+    groups = _grouped(names)
     shown = ends(levels)
     both = levels.value[[row for row, _ in shown]]
     highest = float(both[np.isfinite(both)].max(initial=0))
@@ -93,6 +95,25 @@ def _cuts(measured: Measured, levels: Series, row: int) -> tuple[Reference, ...]
         return ()
     apart = [levels.value[row][layer.value[row] == k] for k in range(int(count.value[row]))]
     return tuple(Reference(axis="x", value=float(low.max() + high.min()) / 2) for low, high in pairwise(apart))
+
+
+def _graph(net: Series, levels: Series, names: Sequence[str], note: str) -> Graph:
+    """The newest network; the note begins with what moment that is."""
+    drawn = flow_graph(
+        net.value[-1],
+        levels.value[-1],
+        names,
+        _grouped(names),
+        net.details["p_value"][-1],
+        name=f"flow-graph{ending(net)}",
+        note=note,
+    )
+    return replace(drawn, title=f"{drawn.title}{where(net)}")
+
+
+def _grouped(names: Sequence[str]) -> dict[str, list[int]]:
+    """The nodes of each group, which their names begin with."""
+    return {group: [i for i, name in enumerate(names) if name.partition(" ")[0] == group] for group in _GROUPS}
 
 
 def _edges(measured: Measured, net: Series, names: Sequence[str], note: str) -> Table:

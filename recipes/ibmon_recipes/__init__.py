@@ -52,3 +52,8 @@ def ibmon_recipes() -> Iterator[RecipeSpec]:
         target="ibmon_recipes.lm:train",
         summary="A language model of the Penn Treebank, WikiText-2 or your text, with and without an activation norm penalty.",
     )
+    yield RecipeSpec(
+        name="wideresnet",
+        target="ibmon_recipes.wideresnet:train",
+        summary="A wide residual net on CIFAR-10, CIFAR-100 or a part of CIFAR-10, with and without an activation norm penalty.",
+    )

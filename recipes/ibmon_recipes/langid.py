@@ -39,8 +39,8 @@ def train(
     """The language of every word of a tweet, read from all units of an LSTM over words, from two of them, or from its only two.
 
     A BiLSTM over the characters of each word makes its representation, one over the words the states, and a perceptron the
-    language: English, Spanish or other. The network with the best validation accuracy is tested. T is taken over test tweets at
-    every word: the states, the gate of fixed, and the output.
+    language: English, Spanish or other. The network with the best validation accuracy is tested, and the last snapshot is of
+    it. T is taken over test tweets at every word: the states, the gate of fixed, and the output.
 
     Args:
         model: full reads all units of the states, fixed one that reads forwards and one that reads backwards, small has only two

@@ -118,7 +118,7 @@ def held_out(sentences: Sequence[Sentence], count: int) -> tuple[tuple[Sentence,
 def of_files(paths: str, columns: str) -> Tagged:
     """Files apart by commas, with these columns: one that is taken apart by ``in_parts``, or those of training, validation, test.
 
-    A column ``ner`` has to be IOB2. Raises IbmonError for another number of files, and as ``ibmon.data.conll`` does.
+    A column ``ner`` becomes IOB2. Raises IbmonError for another number of files, and as ``ibmon.data.conll`` does.
     """
     each = [Path(path.strip()).expanduser() for path in paths.split(",")]
     if len(each) not in (1, 3):

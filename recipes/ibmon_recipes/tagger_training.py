@@ -76,8 +76,8 @@ def evaluation_set(data: Sentences, corpus: Corpus, tasks: Sequence[str]) -> ibm
 def fit(monitor: ibmon.Monitor, model: Tagger, corpus: Corpus, training: Training) -> Tagger:
     """Train ``model`` and log, for every task, validation after each epoch and at last the test of the best network.
 
-    The best is that of the epoch with the highest validation accuracy, the mean over the tasks. It is a copy: the network that
-    is watched stays what its updates made it, so that a snapshot of step s is the network after s updates.
+    The best is that of the epoch with the highest validation accuracy, the mean over the tasks. Its weights are restored after
+    the last update: the last snapshot, of that step, is of the network that is tested. ``best/epoch`` says which it is.
     """
     device = monitor.device
     if device.type == "cpu" and max(model.embedding.lstm.hidden_size, model.hidden.lstm.hidden_size) <= SMALL:
@@ -99,7 +99,7 @@ def fit(monitor: ibmon.Monitor, model: Tagger, corpus: Corpus, training: Trainin
     parts = {"train": corpus.train, "validation": corpus.validation, "test": corpus.test}
     monitor.log("sentences", **{name: len(part.lengths) for name, part in parts.items()})
     order = torch.Generator().manual_seed(training.seed)
-    best, best_accuracy, best_epoch = copy.deepcopy(model), -1.0, 0
+    best, best_accuracy, best_epoch = copy.deepcopy(model.state_dict()), -1.0, 0
     steps = -(-len(corpus.train.lengths) // training.batch)
     for epoch in monitor.epochs(training.epochs, steps_per_epoch=steps):
         for rows in corpus.train.minibatches(training.batch, order):
@@ -109,14 +109,21 @@ def fit(monitor: ibmon.Monitor, model: Tagger, corpus: Corpus, training: Trainin
             descent.step()
             descent.zero_grad()
         accuracy = _log(monitor, model, corpus, corpus.validation, "validation")
+        done = epoch + 1
         if accuracy > best_accuracy:
-            best.load_state_dict(model.state_dict())
-            best_accuracy, best_epoch = accuracy, epoch + 1
-        elif training.patience and epoch + 1 - best_epoch >= training.patience:
+            best, best_accuracy, best_epoch = copy.deepcopy(model.state_dict()), accuracy, done
+        # Left before the Monitor ends it, the last epoch has no snapshot but that of the restored network.
+        if done == training.epochs or (training.patience and done - best_epoch >= training.patience):
             break
-    _log(monitor, best, corpus, corpus.test, "test")
+    model.load_state_dict(best)
+    _log(monitor, model, corpus, corpus.test, "test")
     monitor.log("best", epoch=best_epoch)
-    return best
+    if best_epoch:
+        print(
+            f"The network of epoch {best_epoch}, the best on validation, is restored: the test and the last snapshot are of it."
+        )
+        monitor.snapshot()
+    return model
 
 
 @torch.no_grad()

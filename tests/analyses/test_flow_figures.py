@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ibmon import Curves, Heatmap, Histogram, Measurement, Plane, Table
+from ibmon import Curves, Graph, Heatmap, Histogram, Measurement, Plane, Table
 from ibmon.analysis.values import logged
 from ibmon.figures.build import build_figures
 from ibmon.figures.figure import Figure
@@ -31,6 +31,7 @@ DRAWN = {
     "levels",
     "levels-first",
     "edges",
+    "graph",
     "order",
     "groups",
     "strength",
@@ -197,7 +198,15 @@ def test_everything_is_drawn_in_the_terminal_and_as_numbers() -> None:
     assert isinstance(order, Curves) and [line.lower is not None for line in order.lines] == [True, False, False]
     assert isinstance(strength, Curves) and strength.lines[1].upper is not None and strength.lines[1].upper.tolist() == [4, 4, 4]
     assert isinstance(units, Plane) and [len(t.x) for t in units.trajectories] == [1, 1, 1] and "r = +0.80" in units.note
-    assert [name for name, figure in figures.items() if figure.important] == ["flow-answers-copula", "flow-levels-copula"]
+    assert [name for name, figure in figures.items() if figure.important] == [
+        "flow-answers-copula",
+        "flow-levels-copula",
+        "flow-graph-copula",
+    ]
+    graph = figures["flow-graph-copula"]
+    assert isinstance(graph, Graph) and graph.nodes == tuple(NODES) and graph.groups == ("input", *["hidden"] * 3, "output")
+    assert graph.level.tolist() == [0, 0.5, 1, 1.5, 2] and len(graph.weights) == 10, "all pairs, upwards"
+    assert graph.note.startswith("epoch 2; outputs at their target time; copula; 10 net flows")
 
 
 def test_back_in_time_the_newest_is_the_network_of_then() -> None:

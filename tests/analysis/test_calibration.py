@@ -11,9 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ibmon.analysis.again import Asked
 from ibmon.analysis.calibration import calibrate, estimator_bounds, label_counts, one_hot_bounds, reduced
 from ibmon.analysis.kept import kept
-from ibmon.analysis.loop import again
 from ibmon.analysis.sample_size import curves, sample_size, stable_from, subset
 from ibmon.analysis.sensitivity import at_newest, log_spaced, sensitivity, settings_of
 from ibmon.records import IbmonError, NotFoundError, UsageError
@@ -21,7 +21,7 @@ from ibmon.registry import Registry, discover
 from ibmon.runs.directory import RunDirectory
 from ibmon.tensors import Activation, Snapshot
 from keeping import kept_run, trained_run
-from support import history_of, written
+from support import again, history_of, written
 
 COUNTS = st.lists(st.integers(1, 12), min_size=2, max_size=12)
 
@@ -116,7 +116,7 @@ def test_planes_are_those_that_the_analyst_measures(registry: Registry, trained:
     found = sensitivity(registry, trained, wanted, tell=shares.append)
     assert {path: path.stat().st_mtime_ns for path in trained.path.rglob("*")} == before
     assert shares[0] == 0 and shares[-1] == 1 and shares == sorted(shares)
-    again(trained, wanted, [])
+    again(trained, Asked(tuple(wanted)))
     history = history_of(trained)
     (planes,) = found.planes.values()
     assert list(planes) == wanted == list(found.settings)

@@ -1,4 +1,4 @@
-"""``ibmon compare --table``: what was logged as a table."""
+"""``ibmon compare --table`` and ``ibmon show --table``: what was logged as a table."""
 
 from __future__ import annotations
 
@@ -66,6 +66,25 @@ def test_single_runs_are_rows_too(command: Command) -> None:
     one, two = _run("base", 0, 0.5, group=""), _run("gated", 0, 0.75, group="")
     said = command("compare", one, two, "--table", "*accuracy")
     assert said.code == 0 and "+0.25" in said.out and "±" not in said.out, said.err
+
+
+@pytest.mark.usefixtures("group")
+def test_show_prints_the_same_table_of_a_group(command: Command) -> None:
+    for more in ((), ("--json",)):
+        compared, shown = (command(name, "g", "--table", "*", *more) for name in ("compare", "show"))
+        assert (shown.code, shown.out) == (0, compared.out) and "model=gated" in shown.out
+
+
+def test_show_prints_the_table_of_one_run_and_of_several(command: Command) -> None:
+    one, two = _run("base", 0, 0.5, group=""), _run("gated", 0, 0.75, group="")
+    assert [line.split() for line in command("show", one, "--table", "*accuracy").out.splitlines()][1] == [one, "0.5"]
+    assert command("show", "--table", "*accuracy").out.splitlines()[1].split() == [two, "0.75"], "the latest"
+    several = command("show", one, two, "--table", "*accuracy")
+    assert several.code == 0 and "+0.25" in several.out
+    alone = command("show", one, two)
+    assert alone.code == 2 and "--table '*' prints what they logged" in alone.err
+    assert "leave out --replica" in command("show", one, "--table", "*", "--replica", "0").err
+    assert command("show", "nobody", "--table", "*").code == 3
 
 
 @pytest.mark.usefixtures("group")

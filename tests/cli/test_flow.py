@@ -59,7 +59,7 @@ def test_figures_are_written_beside_the_text(command: Command, chain: Path, tmp_
     folder = tmp_path / "made" / "figures"
     done = command("flow", chain, "--save-figures", folder, "--format", "svg", *QUICK)
     assert done.code == 0, done.err
-    wanted = {f"{name}.{ending}" for name in ("flow", "flow-levels", "flow-edges") for ending in ("svg", "csv")}
+    wanted = {f"{name}.{ending}" for name in ("flow", "flow-levels", "flow-graph", "flow-edges") for ending in ("svg", "csv")}
     assert {path.name for path in folder.iterdir()} == wanted
     assert all(str(folder / name) in done.out for name in wanted)
     rows = [line.split(",") for line in (folder / "flow.csv").read_text().splitlines()]

@@ -15,7 +15,7 @@ from ibmon import Activation, EvaluationSet, Monitor, Plane
 from ibmon.figures.build import build_figures
 from ibmon.records import UsageError
 from ibmon.runs.directory import RunDirectory
-from support import history_of
+from support import again, history_of
 
 Measured = Callable[..., RunDirectory]
 EXACT = ("binning:width=0.5",)
@@ -311,13 +311,13 @@ def test_wrong_arguments_of_watch_are_said_before_training_starts(measured: Meas
 
 
 def test_kept_snapshots_are_analysed_again_once(measured: Measured) -> None:
-    from ibmon.analysis.loop import again
+    from ibmon.analysis.again import Asked
 
     run = measured(_plain, keep_snapshots=True)
     before = len(history_of(run).series)
-    snapshots, new, problems = again(run, ["kde:variance=0.5"], [])
-    assert (snapshots, new, problems) == (4, 4, [])
-    assert again(run, ["kde:variance=0.5"], [])[1] == 0
+    done = again(run, Asked(("kde:variance=0.5",)))
+    assert (done.new, done.problems) == (4, ())
+    assert again(run, Asked(("kde:variance=0.5",))).new == 0
     assert len(history_of(run).series) > before
     assert len(history_of(run).select("I(X;T)", estimator="kde:variance=0.5")[0].value) == 4
 

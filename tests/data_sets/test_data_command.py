@@ -45,7 +45,7 @@ def test_as_json_it_has_what_a_script_needs(folder):
     told = {one["name"]: one for one in json.loads(ibmon("data", "--json").stdout)}
     assert (told["szt12"]["state"], told["szt12"]["path"], told["szt12"]["bytes"]) == ("folder", f"{folder}/szt12", 1)
     assert (told["mnist"]["state"], told["mnist"]["path"]) == ("absent", None)
-    assert {"name", "sha256", "bytes", "url"} == set(told["mnist"]["files"][0])
+    assert {"name", "sha256", "bytes", "url", "git"} == set(told["mnist"]["files"][0])
     assert told["imdb"]["archive"]["url"].endswith("aclImdb_v1.tar.gz")
 
 

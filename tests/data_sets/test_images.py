@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from ibmon.data import cifar10, digits, fashion_mnist, mnist
+from ibmon.data import cifar10, cifar100, digits, fashion_mnist, mnist
 from ibmon.data.images import read_idx
 from ibmon.records import IbmonError
 
@@ -148,14 +148,18 @@ def test_labels_that_do_not_fit_are_damage(given_files, labels, why):
         mnist()
 
 
-def cifar_archive(batches):
+def tarred(folder, contents):
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as tar:
-        for name, records in batches.items():
-            member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}.bin")
-            member.size = len(records)
-            tar.addfile(member, io.BytesIO(records))
+        for name, content in contents.items():
+            member = tarfile.TarInfo(f"{folder}/{name}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
     return packed.getvalue()
+
+
+def cifar_archive(batches):
+    return tarred("cifar-10-batches-bin", {f"{name}.bin": records for name, records in batches.items()})
 
 
 def batches():
@@ -183,6 +187,7 @@ def test_the_binary_archive_of_cifar_is_read_plane_by_plane(given_files):
     [
         ({"data_batch_3": None}, r"no data_batch_3\.bin"),
         ({"test_batch": b"x" * 3072}, "not of 3073 bytes"),
+        ({"data_batch_1": b"\0" * 3072, "data_batch_2": b"\0" * 3074}, "not of 3073 bytes"),
         ({"data_batch_1": bytes([10]) * 3073}, "a label is 10"),
     ],
 )
@@ -191,6 +196,40 @@ def test_an_archive_of_cifar_that_lacks_something_is_damaged(given_files, change
     given_files("cifar10", "cifar10", **{"cifar-10-binary.tar.gz": cifar_archive(changed)})
     with pytest.raises(IbmonError, match=why):
         cifar10()
+
+
+def cifar100_files():
+    """Three images to train on and two for testing: coarse label 9, fine label and blue their place, counted from 90."""
+    row, column = np.mgrid[:32, :32].astype(np.uint8)
+    records = [bytes([9, 90 + i]) + row.tobytes() + column.tobytes() + bytes([90 + i]) * 1024 for i in range(5)]
+    names = "".join(f"class_{i}\n" for i in range(100)).encode()
+    return {"fine_label_names.txt": names, "train.bin": b"".join(records[:3]), "test.bin": b"".join(records[3:])}
+
+
+def test_cifar_100_has_its_fine_classes(given_files):
+    given_files("cifar100", "cifar100", **{"cifar-100-binary.tar.gz": tarred("cifar-100-binary", cifar100_files())})
+    images = cifar100()
+    assert (images.train_y.tolist(), images.test_y.tolist()) == ([90, 91, 92], [93, 94])
+    assert images.classes[93] == "class_93" and len(images.classes) == 100
+    assert images.train_x.shape == (3, 32, 32, 3)
+    assert images.train_x[2, 7, 20].tolist() == [7, 20, 92]
+    assert images.test_x[1, 31, 0].tolist() == [31, 0, 94]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"test.bin": None}, r"no test\.bin"),
+        ({"train.bin": b"x" * 3073}, "not of 3074 bytes"),
+        ({"train.bin": bytes([0, 100]) * 1537}, "a label is 100"),
+        ({"fine_label_names.txt": b"apple\nbear\n"}, "it names 2 classes"),
+    ],
+)
+def test_an_archive_of_cifar_100_that_lacks_something_is_damaged(given_files, change, why):
+    changed = {name: content for name, content in (cifar100_files() | change).items() if content is not None}
+    given_files("cifar100", "cifar100", **{"cifar-100-binary.tar.gz": tarred("cifar-100-binary", changed)})
+    with pytest.raises(IbmonError, match=why):
+        cifar100()
 
 
 def picture(size=(32, 32), mode="RGB", format="PNG"):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 
 import pytest
 
 from ibmon.data import available, fetch, files
+from ibmon.data.catalogue import File
 from ibmon.data.store import availability
 from ibmon.records import IbmonError, NotFoundError
 
@@ -147,3 +149,17 @@ def test_every_data_set_is_listed_with_where_it_lies(cache, folder):
     states = {one.data_set.name: one.state for one in available()}
     assert states.pop("szt12") == "folder"
     assert set(states.values()) == {"absent"}
+
+
+def test_a_file_may_be_known_by_what_git_calls_it(net, offered, cache):
+    net.content["/a"] = b"hello\n"
+    told = File("a", url=f"{net.url}/a", git="ce013625030ba8dba906f756967f9e9ca394464a")  # of `git hash-object`
+    offered(told)
+    assert fetch("toy") == cache / "toys" and fetch("toy") == cache / "toys" and net.asked == ["/a"]
+    (cache / "toys" / "a").write_bytes(b"hullo\n")
+    assert (fetch("toy") / "a").read_bytes() == b"hello\n" and len(net.asked) == 2, (
+        "what is damaged in the cache is fetched again"
+    )
+    offered(replace(told, git="0" * 40))
+    with pytest.raises(IbmonError, match=f"hash in git {told.git}, expected {'0' * 40}"):
+        fetch("toy")

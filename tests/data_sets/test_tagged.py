@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ibmon.data import Sentence, catalogue, codeswitch_en_es, conll, conllu, fetch, spans, ud_ewt, uner_ewt, wnut17
-from ibmon.data.catalogue import DataSet
-from ibmon.data.tagged import UNER_TRAIN, joined, odd_in_iob2
+from ibmon.data.catalogue import DataSet, File
+from ibmon.data.entities import OddTagError, as_iob2
+from ibmon.data.tagged import joined
 from ibmon.records import IbmonError, NotFoundError
 
 WORDS = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufeff"), min_size=1, max_size=8)
@@ -34,7 +37,7 @@ def test_the_treebank_is_read_whole(real):
 
 
 def test_entities_join_the_treebank_word_for_word(real):
-    found, treebank = uner_ewt(), fetch("ud-ewt")
+    found, treebank = uner_ewt(train=False), fetch("ud-ewt")
     assert (len(found.train), len(found.validation), len(found.test)) == (0, 1998, 2074)
     of = {s.id: s for part in ("dev", "test") for s in conllu(treebank / f"en_ewt-ud-{part}.conllu")}
     for sentence in (*found.validation, *found.test):
@@ -52,24 +55,66 @@ def test_tweets_and_emerging_entities_are_read_whole(real):
     assert (len(emerging.train), len(emerging.validation), len(emerging.test)) == (3394, 1009, 1287)
 
 
-def test_a_training_part_beside_the_others_is_used(net, folder, monkeypatch):
-    treebank, entities = [], []
+@pytest.fixture
+def entities(net, folder, monkeypatch):
+    """A treebank of one sentence a part, its entities in the folder but for those of training, and what git calls these."""
+    treebank, found = [], {}
     for part in ("train", "dev", "test"):
         name = f"# sent_id = {part}-1\n"
-        treebank.append((f"en_ewt-ud-{part}.conllu", (name + row("1", "Rome", "PROPN") + "\n").encode()))
-        entities.append((f"en_ewt-ud-{part}.iob2", (name + "1\tRome\tB-LOC\t-\tA\n").encode()))
-    known = [
+        treebank.append((f"en_ewt-ud-{part}.conllu", (name + row("1", "Rome", "PROPN") + "\n" + row("2", "!") + "\n").encode()))
+        found[f"en_ewt-ud-{part}.iob2"] = (name + "1\tRome\tB-LOC\t-\tA\n2\t!\tB-OTH\n").encode()
+    train = "en_ewt-ud-train.iob2"
+    net.content[f"/{train}"] = found[train]
+    blob = hashlib.sha1(b"blob %d\0" % len(found[train]) + found[train]).hexdigest()
+    parts = [
         DataSet("ud-ewt", "ud", "", "", "", tuple(net.by_hand(*file) for file in treebank)),
-        DataSet("uner-ewt", "uner", "", "", "", tuple(net.by_hand(*file) for file in entities[1:])),
+        DataSet("uner-ewt", "uner", "", "", "", tuple(net.by_hand(*file) for file in found.items() if file[0] != train)),
+        DataSet("uner-ewt-train", "uner", "", "", "", (File(train, url=f"{net.url}/{train}", git=blob),)),
     ]
-    monkeypatch.setattr(catalogue, "DATA_SETS", tuple(known))
-    for at, files in (("ud", treebank), ("uner", entities[1:])):
+    monkeypatch.setattr(catalogue, "DATA_SETS", tuple(parts))
+    for at, contents in (("ud", treebank), ("uner", found.items())):
         (folder / at).mkdir()
-        for name, content in files:
-            (folder / at / name).write_bytes(content)
-    assert uner_ewt().train == ()
-    (folder / "uner" / UNER_TRAIN).write_bytes(entities[0][1])
-    assert uner_ewt().train == (Sentence(("Rome",), {"pos": ("PROPN",), "ner": ("B-LOC",)}, "train-1"),)
+        for name, content in contents:
+            if name != train:
+                (folder / at / name).write_bytes(content)
+    return found[train]
+
+
+TRAINING = (Sentence(("Rome", "!"), {"pos": ("PROPN", "NOUN"), "ner": ("B-LOC", "O")}, "train-1"),)
+"""Of the kinds that are released alone."""
+
+
+def test_the_training_part_is_fetched_once_beside_a_folder_that_lacks_it(net, entities, cache, folder):
+    assert uner_ewt().train == TRAINING and [s.id for s in uner_ewt().validation] == ["dev-1"]
+    assert net.asked == ["/en_ewt-ud-train.iob2"]
+    assert (cache / "uner" / "en_ewt-ud-train.iob2").read_bytes() == entities
+    assert sorted(path.name for path in (folder / "uner").iterdir()) == ["en_ewt-ud-dev.iob2", "en_ewt-ud-test.iob2"]
+
+
+def test_a_training_part_put_beside_the_others_is_used_and_verified(net, entities, folder):
+    path = folder / "uner" / "en_ewt-ud-train.iob2"
+    path.write_bytes(entities)
+    assert uner_ewt().train == TRAINING
+    path.write_bytes(entities + b"\n")
+    with pytest.raises(IbmonError, match="its hash in git is"):
+        uner_ewt()
+    assert net.asked == []
+
+
+@pytest.mark.usefixtures("entities")
+def test_without_a_net_there_are_the_other_two_parts(net):
+    net.content.clear()
+    found = uner_ewt()
+    assert (found.train, len(found.validation), len(found.test)) == ((), 1, 1)
+    assert net.asked == ["/en_ewt-ud-train.iob2"]
+    assert uner_ewt(train=False) == found and len(net.asked) == 1, "what is not asked for is not fetched"
+
+
+@pytest.mark.usefixtures("entities")
+def test_another_training_part_than_the_published_one_is_an_error(net):
+    net.content["/en_ewt-ud-train.iob2"] = b"something else"
+    with pytest.raises(IbmonError, match=r"gave something else than .*hash in git"):
+        uner_ewt()
 
 
 # -- CoNLL-U ------------------------------------------------------------------------------------------------------------------
@@ -127,6 +172,61 @@ def test_columns_of_many_formats(tmp_path):
     assert conll(path, ("word", "-", "ner"))[1] == Sentence(("In",), {"ner": ("O",)}), "skipped columns are no tasks"
 
 
+CONLL_2003 = """-DOCSTART- -X- -X- O
+
+Acme NNP I-NP I-ORG
+Corp NNP I-NP I-ORG
+hired VBD I-VP O
+Ann NNP I-NP I-PER
+Bob NNP B-NP B-PER
+. . O O
+
+-DOCSTART-
+
+Oslo NNP I-NP I-LOC
+"""
+CONLL_2012 = """#begin document (nw/toy/00/toy_0001); part 000
+nw/toy/00/toy_0001   0   0   Acme    NNP   (TOP(S(NP*   -   -   -   Some_Body   (ORG*   (ARG0*   (0
+nw/toy/00/toy_0001   0   1   Corp    NNP           *)   -   -   -   Some_Body   *)   *)   0)
+nw/toy/00/toy_0001   0   2   hired   VBD         (VP*   hire   01   1   Some_Body   *   (V*)   -
+nw/toy/00/toy_0001   0   3   Ann     NNP      (NP*))))   -   -   -   Some_Body   (PERSON)   (ARG1*)   (1)
+
+#end document
+#begin document (nw/toy/00/toy_0001); part 001
+nw/toy/00/toy_0001   1   0   Oslo    NNP   (TOP(NP*))   -   -   -   -   (GPE)   -
+
+#end document
+"""
+
+
+def test_conll_2003_is_read_and_its_iob1_becomes_iob2(tmp_path):
+    path = tmp_path / "eng.testa"
+    path.write_text(CONLL_2003)
+    assert conll(path, ("word", "pos", "_", "ner"), iob2=("ner",)) == (
+        Sentence(
+            ("Acme", "Corp", "hired", "Ann", "Bob", "."),
+            {"pos": ("NNP", "NNP", "VBD", "NNP", "NNP", "."), "ner": ("B-ORG", "I-ORG", "O", "B-PER", "B-PER", "O")},
+        ),
+        Sentence(("Oslo",), {"pos": ("NNP",), "ner": ("B-LOC",)}),
+    )
+    assert conll(path, ("word", "_", "chunk", "_"))[0].tags == {"chunk": ("I-NP", "I-NP", "I-VP", "I-NP", "B-NP", "O")}, "as is"
+
+
+def test_conll_2012_is_read_and_its_brackets_become_iob2(tmp_path):
+    path = tmp_path / "a.v4_gold_conll"
+    path.write_text(CONLL_2012)
+    names = ["_", "_", "_", "word", "pos", "_", "_", "_", "_", "_", "ner"]
+    assert conll(path, names, iob2=("ner",)) == (
+        Sentence(
+            ("Acme", "Corp", "hired", "Ann"),
+            {"pos": ("NNP", "NNP", "VBD", "NNP"), "ner": ("B-ORG", "I-ORG", "O", "B-PERSON")},
+        ),
+        Sentence(("Oslo",), {"pos": ("NNP",), "ner": ("B-GPE",)}),
+    )
+    with pytest.raises(IbmonError, match=r"Line 2 of .* has the tag '\(TOP\(S\(NP\*'"):
+        conll(path, ["_", "_", "_", "word", "pos", "ner"], iob2=("ner",))
+
+
 @given(st.lists(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=4), min_size=1, max_size=4))
 def test_what_is_written_is_read(tmp_path_factory, written):
     def plain(word):
@@ -146,9 +246,10 @@ def test_what_is_written_is_read(tmp_path_factory, written):
         ("a\tX\nb\n", "word,pos", "Line 2 of a.conll has 1 columns, and word,pos are 2"),
         ("a\t \n", "word,pos", "Line 1 of a.conll has nothing in its column 'pos'"),
         ("\tX\n", "word,pos", "has nothing in its column 'word'"),
-        ("a O\nb I-PER\n", "word,ner", "Line 2 of a.conll has the tag 'I-PER': .*IOB2"),
-        ("a B-PER\nb I-LOC\n", "word,ner", "Line 2 of a.conll has the tag 'I-LOC'"),
-        ("a S-PER\n", "word,ner", "Line 1 of a.conll has the tag 'S-PER'"),
+        ("a O\nb PER\n", "word,ner", "Line 2 of a.conll has the tag 'PER': .*IOB2"),
+        ("a *\nb (PER*\nc *\n", "word,ner", r"Line 3 of a.conll has the tag '\*': .*brackets that match"),
+        ("a (PER*\nb (LOC)\nc *)\n", "word,ner", r"Line 2 of a.conll has the tag '\(LOC\)'"),
+        ("a (TOP(S(NP*\n", "word,ner", r"Line 1 of a.conll has the tag '\(TOP\(S\(NP\*'"),
         ("a B-\n", "word,ner", "has the tag 'B-'"),
         ("", "word,pos", "no sentence"),
         ("# sent_id = 1\n\n", "word,pos", "no sentence"),
@@ -194,35 +295,91 @@ def test_only_the_same_words_of_the_same_id_are_joined():
 
 
 @pytest.mark.parametrize(
-    ("tags", "expected", "odd"),
+    ("tags", "expected"),
     [
-        ("O O", [], None),
-        ("B-A I-A O B-B", [("A", 0, 2), ("B", 3, 4)], None),
-        ("B-A B-A I-A", [("A", 0, 1), ("A", 1, 3)], None),
-        ("I-A I-A O", [("A", 0, 2)], 0),
-        ("B-A I-B I-B", [("A", 0, 1), ("B", 1, 3)], 1),
-        ("O I-A", [("A", 1, 2)], 1),
-        ("B-A-X I-A-X", [("A-X", 0, 2)], None),
+        ("O O", []),
+        ("B-A I-A O B-B", [("A", 0, 2), ("B", 3, 4)]),
+        ("B-A B-A I-A", [("A", 0, 1), ("A", 1, 3)]),
+        ("I-A I-A O", [("A", 0, 2)]),
+        ("B-A I-B I-B", [("A", 0, 1), ("B", 1, 3)]),
+        ("O I-A", [("A", 1, 2)]),
+        ("B-A-X I-A-X", [("A-X", 0, 2)]),
     ],
 )
-def test_entities_of_tags(tags, expected, odd):
+def test_entities_of_tags(tags, expected):
     assert spans(tags.split()) == expected
-    assert odd_in_iob2(tags.split()) == odd
 
 
 @pytest.mark.parametrize("tag", ["PER", "B-", "E-PER", "-PER", ""])
 def test_other_tags_are_no_entities(tag):
     with pytest.raises(ValueError, match="none of O"):
         spans([tag])
-    assert odd_in_iob2([tag]) == 0
 
 
-@given(st.lists(st.tuples(st.sampled_from("AB"), st.integers(0, 3), st.integers(1, 3)), max_size=6))
-def test_entities_written_as_tags_are_found_again(entities):
-    tags: list[str] = []
-    expected = []
+ENTITIES = st.lists(st.tuples(st.sampled_from("AB"), st.integers(0, 3), st.integers(1, 3)), max_size=6)
+"""Kind, words before it, and its words."""
+
+
+def tagged(entities, first="B", inside="I", last="I", single="B"):
+    """The tags of entities with these prefixes, and the spans."""
+    tags, expected = [], []
     for kind, apart, length in entities:
         tags += ["O"] * apart
         expected.append((kind, len(tags), len(tags) + length))
-        tags += [f"B-{kind}", *[f"I-{kind}"] * (length - 1)]
-    assert spans(tags) == expected and odd_in_iob2(tags) is None
+        prefixes = [single] if length == 1 else [first, *[inside] * (length - 2), last]
+        tags += [f"{prefix}-{kind}" for prefix in prefixes]
+    return tags, expected
+
+
+def iob1(entities):
+    """In IOB1 an entity begins with B- behind one of its own kind alone."""
+    tags, expected = tagged(entities, first="I", single="I")
+    for (kind, _, end), (after, begin, _) in pairwise(expected):
+        if end == begin and kind == after:
+            tags[begin] = f"B-{kind}"
+    return tags
+
+
+def brackets(entities):
+    """As CoNLL-2012 writes them."""
+    tags, expected = tagged(entities)
+    tags = ["*"] * len(tags)
+    for kind, begin, end in expected:
+        tags[begin] = f"({kind}*"
+        tags[end - 1] = f"({kind})" if end - begin == 1 else "*)"
+    return tags
+
+
+@given(ENTITIES)
+def test_every_form_of_the_same_entities_becomes_the_same_iob2(entities):
+    tags, expected = tagged(entities)
+    assert spans(tags) == expected
+    forms = [
+        tagged(entities, last="E", single="S")[0],
+        tagged(entities, last="L", single="U")[0],
+        iob1(entities),
+        brackets(entities),
+    ]
+    for form in (tags, *forms):
+        assert as_iob2(form) == tuple(tags)
+
+
+@pytest.mark.parametrize(
+    ("tags", "at"),
+    [
+        ("O PER", 1),
+        ("B-", 0),
+        ("O *", 0),
+        ("*)", 0),
+        ("(A* *", 1),
+        ("(A* (B) *)", 1),
+        ("(A", 0),
+        ("(A)*", 0),
+        ("* -", 1),
+        ("()", 0),
+    ],
+)
+def test_tags_of_no_known_form_are_named(tags, at):
+    with pytest.raises(OddTagError) as error:
+        as_iob2(tags.split())
+    assert error.value.at == at

@@ -15,7 +15,7 @@ import pytest
 
 from figures.comparable import placed_curves, run, through_training, timepoints
 from ibmon.figures.compare import overlay, pooled
-from ibmon.figures.figure import Axis, Curves, Figure, Heatmap, Line, Passage, Plane, Reference, Trajectory, View
+from ibmon.figures.figure import Axis, Curves, Figure, Heatmap, Line, Passage, Plane, Reference, Table, Trajectory, View
 from ibmon.figures.image import COLUMN, PAGE, default_view, save, save_side_by_side
 from plot import samples
 from plot.test_charts import empty_figures
@@ -38,7 +38,7 @@ def compared(*names: str) -> dict[str, Figure]:
 def test_every_figure_becomes_a_png(figure: Figure, tmp_path: Path) -> None:
     save(figure, tmp_path / "a.png", dpi=100)
     pixels = matplotlib.image.imread(tmp_path / "a.png")
-    assert pixels.shape[1] == round(100 * COLUMN)
+    assert pixels.shape[1] == round(100 * (PAGE if isinstance(figure, Table) else COLUMN))
     dark = pixels[..., :3].mean(axis=2) < 0.9
     assert 0.005 < dark.mean() < 0.9
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from ibmon.runs.directory import RunDirectory, status
-from support import finished, started, wait_for
+from support import finished, ibmon, started, wait_for
 from terminals import Terminal
 from tui.conftest import Writer
 
@@ -40,6 +41,7 @@ class Server:
         (folder / "sshd_config").write_text(
             f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized\n"
             f"PidFile {folder}/pid\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nCompression yes\n"
+            f"SetEnv PATH={folder}/bin:/usr/bin:/bin\n"
         )
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)
@@ -49,13 +51,40 @@ class Server:
         log.close()
         wait_for(lambda: _listens(port), 20, "for sshd")
         self.received = 0
+        self._ends: list[socket.socket] = []
         self._far = port
         self._door = socket.create_server(("127.0.0.1", 0))
         self.port = self._door.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
 
+    @property
+    def login(self) -> str:
+        return f"{getpass.getuser()}@127.0.0.1"
+
+    @contextlib.contextmanager
+    def ibmon_installed(self, run: RunDirectory) -> Iterator[None]:
+        """ibmon on the path of the far side, and the root of its runs."""
+        program = self._folder / "bin" / "ibmon"
+        program.parent.mkdir(exist_ok=True)
+        there = f"PYTHONPATH={os.pathsep.join(sys.path)} IBMON_RUNS={run.path.parent}"
+        program.write_text(f'#!/bin/sh\nexec env {there} {sys.executable} -m ibmon "$@"\n')
+        program.chmod(0o755)
+        yield
+        program.unlink()
+
+    def cut(self) -> None:
+        """Break every line that is open."""
+        for end in self._ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        self._ends.clear()
+
     def command(self, *options: str) -> list[str]:
-        """The client, up to the command to run there."""
+        """The client on a terminal, up to the command to run there."""
+        return [*self.client(), "-tt", *options, self.login]
+
+    def client(self) -> list[str]:
+        """The client without a host."""
         given = {
             "IdentityFile": self._folder / "user",
             "UserKnownHostsFile": self._folder / "known",
@@ -64,7 +93,7 @@ class Server:
             "LogLevel": "ERROR",
         }
         settings = [word for name, value in given.items() for word in ("-o", f"{name}={value}")]
-        return ["ssh", "-F", "none", "-tt", "-p", str(self.port), *settings, *options, f"{getpass.getuser()}@127.0.0.1"]
+        return ["ssh", "-F", "none", "-p", str(self.port), *settings]
 
     def _serve(self) -> None:
         while True:
@@ -73,6 +102,7 @@ class Server:
             except OSError:
                 return
             far = socket.create_connection(("127.0.0.1", self._far))
+            self._ends += [near, far]
             for source, target in ((near, far), (far, near)):
                 threading.Thread(target=self._carry, args=(source, target, source is far), daemon=True).start()
 
@@ -190,3 +220,72 @@ def test_compression_leaves_little_of_an_update(server: Server, writer: Writer) 
     assert cost["compressed"] < cost["plain"]
     assert cost["compressed"] <= 2000, cost
     assert cost["plain"] <= 15_000, cost
+
+
+def _watched_from_here(server: Server, place: str, *options: str, size: tuple[int, int] = (120, 36)) -> Terminal:
+    """`ibmon watch host:place` on this side of the line."""
+    command = [sys.executable, "-m", "ibmon", "watch", f"{server.login}:{place}", *options]
+    return Terminal(*size, *command, IBMON_SSH=shlex.join(server.client()))
+
+
+@pytest.fixture
+def beating(writer: Writer) -> Iterator[Writer]:
+    """Its trainer gives signs of life."""
+    end = threading.Event()
+
+    def beat() -> None:
+        while not end.wait(0.5):
+            writer.run.heartbeat.touch()
+
+    writer.run.heartbeat.touch()
+    thread = threading.Thread(target=beat)
+    thread.start()
+    yield writer
+    end.set()
+    thread.join()
+
+
+def test_a_run_of_a_host_without_ibmon_is_watched_through_a_copy(server: Server, beating: Writer) -> None:
+    writer = beating
+    before = sorted(writer.run.path.rglob("*"))
+    terminal = _watched_from_here(server, str(writer.run.path))
+    try:
+        terminal.see("127.0.0.1: demo-1", "● live", "last heard", "epoch 30/100", seconds=60)
+        writer.measure(3)
+        terminal.see("epoch 33/100")
+        server.cut()
+        terminal.see("the connection to 127.0.0.1 was lost")
+        terminal.see("connected to 127.0.0.1 again", seconds=60)
+        writer.measure(2)
+        terminal.see("epoch 35/100")
+        terminal.keys(b"q")
+        terminal.see(f"the training goes on; `ibmon watch {server.login}:/", "attaches again")
+        assert terminal.code() == 0
+    finally:
+        terminal.close()
+    assert sorted(writer.run.path.rglob("*")) == before
+
+
+def test_a_run_of_a_host_with_ibmon_is_watched_there(server: Server, writer: Writer) -> None:
+    with server.ibmon_installed(writer.run):
+        terminal = _watched_from_here(server, "demo-1", "--screen", "plane", size=(100, 30))
+        try:
+            terminal.see("2 PLANE", "● live", "read only", seconds=60)
+            writer.measure(3)
+            terminal.keys(b"1")
+            terminal.see("epoch 33/100")
+            terminal.keys(b"q")
+            terminal.see("attaches again")
+            assert terminal.code() == 0
+        finally:
+            terminal.close()
+
+
+def test_a_run_trained_on_another_host_is_shown_here(server: Server, own_runs: Path) -> None:
+    run = started(parameters={"epochs": 40}, schedule="at:1,10", estimators=["binning"])
+    wait_for(lambda: finished(run), 120)
+    for command in ("show", "watch"):
+        once = ["--once"] if command == "watch" else []
+        done = ibmon(command, f"{server.login}:{run.path}", *once, IBMON_SSH=shlex.join(server.client()))
+        assert done.returncode == 0, done.stderr
+        assert "finished" in done.stdout and "information plane" in done.stdout

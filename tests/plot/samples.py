@@ -8,6 +8,7 @@ from ibmon.figures.figure import (
     Axis,
     Curves,
     Figure,
+    Graph,
     Heatmap,
     Histogram,
     Image,
@@ -340,11 +341,35 @@ def signed_passage() -> Passage:
     )
 
 
+def graph() -> Graph:
+    """A small recurrent network: most flows lead on, two lead back, and one hidden unit has neither a level nor an edge."""
+    names = ("input", *(f"hidden {i}" for i in range(8)), "output")
+    level = np.array([0.0, 0.5, 0.6, 0.9, 1.0, 1.0, 1.1, 0.8, np.nan, 2.0])
+    pairs = np.array(
+        [(0, i) for i in (1, 2, 3, 4, 5, 7)] + [(i, 9) for i in (3, 4, 5, 6)] + [(1, 3), (2, 6), (7, 4), (6, 1), (9, 2)]
+    )
+    weights = 0.02 * (1 + np.arange(len(pairs)) * 7 % 13)
+    return Graph(
+        name="flow-graph",
+        title="where net flow goes",
+        note="copula",
+        nodes=names,
+        groups=tuple(name.partition(" ")[0] for name in names),
+        level=level,
+        edges=pairs,
+        weights=weights,
+        x=Axis(label="trophic level"),
+        weight_label="net flow [bits]",
+        values=np.array([weights[(pairs == i).any(1)].sum() for i in range(len(names))]),
+        value_label="flow in and out [bits]",
+    )
+
+
 def all_figures() -> list[Figure]:
     """One of each."""
     return [
         *(plane(), curves(), losses(), heatmap(), histogram(), table(), image()),
         *(timepoints(), timepoints(300, 20), timepoint_curves(), two_planes(), two_curves()),
         *(net_flow(), confusion(), over_epochs(), correlations(), sizes(), long_table()),
-        *(passage(), signed_passage()),
+        *(passage(), signed_passage(), graph()),
     ]

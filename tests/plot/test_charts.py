@@ -9,7 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ibmon.figures.figure import Axis, Curves, Figure, Heatmap, Histogram, Image, Line, Passage, Plane, Table, Trajectory, View
+from ibmon.figures.figure import (
+    Axis,
+    Curves,
+    Figure,
+    Graph,
+    Heatmap,
+    Histogram,
+    Image,
+    Line,
+    Passage,
+    Plane,
+    Table,
+    Trajectory,
+    View,
+)
 from ibmon.plot import Chart, Palette, draw, table
 from ibmon.plot.palette import XTERM
 from plot import samples
@@ -76,6 +90,9 @@ def check(chart: Chart, columns: int, rows: int, palette: Palette) -> None:
         ("passage", samples.passage(), (60, 14), View(cursor=(1, 40)), Palette()),
         ("passage-cut-16", samples.passage(), (60, 12), View(cursor=(1, 36)), Palette(depth="16")),
         ("passage-none", samples.passage(), (40, 20), View(cursor=(0, 2)), Palette(depth="none")),
+        ("graph", samples.graph(), (78, 19), View(), Palette()),
+        ("graph-cursor-16", samples.graph(), (60, 14), View(cursor=(4, 0)), Palette(depth="16")),
+        ("graph-ascii", samples.graph(), (40, 10), View(only=("hidden",)), Palette(depth="none", ascii=True)),
         ("effect-ascii", samples.signed_passage(), (40, 10), View(), Palette(depth="none", ascii=True)),
     ],
 )
@@ -124,6 +141,8 @@ def empty_figures() -> list[Figure]:
         Image(name="m", title="m", values=np.zeros((0, 4, 4))),
         Passage(name="w", title="w", words=(), values=np.zeros(0)),
         Passage(name="w", title="w", words=("a", "b"), values=np.full((2, 2), np.nan)),
+        Graph(name="g", title="g", nodes=(), level=none, edges=np.zeros((0, 2)), weights=none),
+        Graph(name="g", title="g", nodes=("a", "b", "c"), level=nan, edges=np.array([[0, 1]]), weights=np.ones(1)),
     ]
 
 
@@ -258,3 +277,42 @@ def test_any_passage(data: st.DataObject, view: View, size: tuple[int, int], pal
     )
     check(draw(figure, *size, view, palette), *size, palette)
     assert isinstance(table(figure, view), Table)
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data(), view=VIEWS, size=SIZES, palette=st.sampled_from(PALETTES))
+def test_any_graph(data: st.DataObject, view: View, size: tuple[int, int], palette: Palette) -> None:
+    nodes = tuple(data.draw(st.lists(WORDS, max_size=20)))
+    edges = data.draw(hnp.arrays(np.int64, (data.draw(st.integers(0, 30)), 2), elements=st.integers(-2, 22)))
+    figure = Graph(
+        name="g",
+        title="g",
+        nodes=nodes,
+        level=data.draw(hnp.arrays(np.float64, data.draw(st.sampled_from([len(nodes), 3])), elements=VALUES)),
+        edges=edges,
+        weights=data.draw(hnp.arrays(np.float64, data.draw(st.sampled_from([len(edges), 2])), elements=VALUES)),
+        x=Axis(label=data.draw(LABELS), limits=data.draw(LIMITS)),
+        groups=data.draw(st.sampled_from([(), ("a",), nodes])),
+        weight_label=data.draw(LABELS),
+        values=data.draw(st.none() | hnp.arrays(np.float64, len(nodes), elements=VALUES)),
+    )
+    first = draw(figure, *size, view, palette)
+    check(first, *size, palette)
+    check(draw(figure, *size, view, palette, first.frame), *size, palette)
+    assert isinstance(table(figure, view), Table)
+
+
+def test_a_graph_shows_every_name_that_has_room_and_the_edges_of_the_node_under_the_cursor() -> None:
+    figure, palette = samples.graph(), Palette()
+    for size in ((78, 19), (158, 40)):
+        grid = draw(figure, *size).grid
+        text = "\n".join(grid.lines())
+        marks = sum(text.count(mark) for mark in "●■▲")
+        assert marks == 9 + 3, "nine nodes with a level, and the three groups in the header"
+        assert all(f"■{i}" in text for i in range(7)) and "●input" in text and "output" in text.split("▲ output")[1]
+        assert "1 without a level" in text
+    plain, focused = (draw(figure, 78, 19, View(cursor=cursor)).grid for cursor in (None, (0, 0)))
+    edges = [palette.series(1, strength) for strength in np.linspace(0.25, 1, 30)]
+    assert np.isin(plain.fg, edges).sum() > 50
+    braille = (focused.ch >= 0x2800) & (focused.ch < 0x2900)
+    assert set(focused.fg[braille].tolist()) <= {palette.role("grid"), *(palette.series(0, s) for s in np.linspace(0.25, 1, 30))}

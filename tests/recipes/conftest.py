@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -20,6 +21,8 @@ class Unwatched:
     def __init__(self) -> None:
         self.logged: dict[str, list[dict[str, float]]] = {}
         self.losses: list[float] = []
+        self.snapshots: list[dict[str, torch.Tensor]] = []
+        """The weights at each that was asked for."""
 
     def watch(self, model: nn.Module, **options: Any) -> None:
         self.model, self.watched = model, options
@@ -29,6 +32,9 @@ class Unwatched:
 
     def step(self, loss: torch.Tensor) -> None:
         self.losses.append(float(loss.detach()))
+
+    def snapshot(self) -> None:
+        self.snapshots.append(copy.deepcopy(self.model.state_dict()))
 
     def log(self, name: str, **values: torch.Tensor) -> None:
         self.logged.setdefault(name, []).append({key: float(value) for key, value in values.items()})

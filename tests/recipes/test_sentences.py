@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from ibmon import IbmonError
 from ibmon.data import Sentence, Tagged
 from ibmon_recipes import sentences
-from ibmon_recipes.sentences import corpus, in_parts, kinds_only, span_f1
+from ibmon_recipes.sentences import corpus, in_parts, kinds_only, of_files, span_f1
 
 
 def test_parts_are_drawn_once_for_all_and_share_no_sentence() -> None:
@@ -60,6 +62,24 @@ def test_minibatches_hold_every_sentence_once_and_little_padding() -> None:
 )
 def test_f1_is_of_whole_entities(truth: list[str], predicted: list[str], expected: float) -> None:
     assert span_f1([t.split() for t in truth], [p.split() for p in predicted]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("columns", "first", "second"),
+    [
+        ("word,pos,_,ner", "-DOCSTART- -X- -X- O\n\nAnn NNP I-NP I-PER\nBob NNP B-NP B-PER", "Oslo NNP I-NP I-LOC"),
+        (
+            "_,_,_,word,pos,_,_,_,_,_,ner",
+            "#begin document (a); part 000\na 0 0 Ann NNP (TOP(NP*)) - - - s (PER) (0)\na 0 1 Bob NNP (NP*) - - - s (PER) -",
+            "#end document\n#begin document (a); part 001\na 1 0 Oslo NNP (TOP(NP*)) - - - s (LOC) -\n\n#end document",
+        ),
+    ],
+)
+def test_files_of_conll_are_taken_as_iob2(columns: str, first: str, second: str, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("\n\n".join([first, second] * 5))
+    parts = of_files(str(tmp_path / "a"), columns)
+    every = {(s.words, s.tags["ner"]) for part in (parts.train, parts.validation, parts.test) for s in part}
+    assert every == {(("Ann", "Bob"), ("B-PER", "B-PER")), (("Oslo",), ("B-LOC",))}
 
 
 def test_entities_of_other_kinds_become_o() -> None:

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 import ibmon.data
-from ibmon import IbmonError
+from ibmon import IbmonError, Monitor
 from ibmon.capture import evaluate
 from ibmon.capture.layers import choose
 from ibmon.data import Sentence, Tagged
 from ibmon.runs.directory import RunDirectory
-from ibmon_recipes import taggers, tagging
-from ibmon_recipes.sentences import Corpus, corpus, in_parts
+from ibmon_recipes import tagger_training, taggers, tagging
+from ibmon_recipes.sentences import Corpus, Sentences, corpus, in_parts
 from ibmon_recipes.tagger_training import Training, evaluation_set, fit, network
 from ibmon_recipes.tagger_training import measured as accuracies
 from ibmon_recipes.taggers import Sizes, Tagger
@@ -51,7 +51,7 @@ def planted(count: int, seed: int) -> tuple[Sentence, ...]:
 def small(monkeypatch: pytest.MonkeyPatch) -> Tagged:
     """Small planted sentences in place of the real ones."""
     parts = in_parts(planted(200, 0))
-    monkeypatch.setattr(tagging, "corpora", lambda: parts)
+    monkeypatch.setattr(tagging, "corpora", lambda split: parts)
     return parts
 
 
@@ -64,17 +64,31 @@ def tagger(model: str, n: int = 8, seed: int = 0) -> tuple[Corpus, Tagger]:
 
 def test_real_sentences_are_taken_apart_eight_to_one(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IBMON_DATA", str(data_folder))
-    parts = tagging.corpora()
+    parts = tagging.corpora("divided")
     assert [len(part) for part in (parts.train, parts.validation, parts.test)] == [3258, 407, 407]
     assert set(parts.train[0].tags) == {"pos", "ner"}
 
 
-def test_published_parts_are_used_where_there_is_one_to_train_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_published_parts_are_used_where_there_is_one_to_train_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     published = Tagged(planted(30, 0), planted(5, 1), planted(5, 2))
-    monkeypatch.setattr(ibmon.data, "uner_ewt", lambda: published, raising=False)
-    assert tagging.corpora() == published
-    monkeypatch.setattr(ibmon.data, "uner_ewt", lambda: Tagged((), published.validation, published.test), raising=False)
-    assert [len(part) for part in (tagging.corpora().train, tagging.corpora().validation, tagging.corpora().test)] == [8, 1, 1]
+    offered = published
+
+    def uner_ewt(*, train: bool = True) -> Tagged:
+        return offered if train else Tagged((), published.validation, published.test)
+
+    monkeypatch.setattr(ibmon.data, "uner_ewt", uner_ewt, raising=False)
+    assert tagging.corpora() == tagging.corpora("published") == published
+    divided = tagging.corpora("divided")
+    assert [len(part) for part in (divided.train, divided.validation, divided.test)] == [8, 1, 1]
+    assert capsys.readouterr() == ("", "")
+    offered = Tagged((), published.validation, published.test)
+    assert tagging.corpora() == divided
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "neither here nor to be had" in said and "divided 8:1:1" in said
+    with pytest.raises(IbmonError, match=r"training part is not here.*ibmon data get uner-ewt-train"):
+        tagging.corpora("published")
 
 
 # -- the networks -------------------------------------------------------------------------------------------------------------
@@ -205,7 +219,23 @@ def test_what_is_watched(small: Tagged, alone: Callable[..., Any]) -> None:
         assert any(tuple(said) == s.words for s in small.test)
 
 
-def test_the_network_of_the_best_epoch_is_tested_and_the_watched_one_left_alone(alone: Callable[..., Any]) -> None:
+@pytest.fixture
+def best_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the third epoch on no word of validation counts as right."""
+    measured, calls = tagger_training.measured, 0
+
+    def falling(model: Tagger, made: Corpus, data: Sentences) -> dict[str, dict[str, float]]:
+        nonlocal calls
+        calls += data is made.validation
+        found = measured(model, made, data)
+        return {k: {**v, "accuracy": 0.0} for k, v in found.items()} if data is made.validation and calls > 2 else found
+
+    monkeypatch.setattr(tagger_training, "measured", falling)
+
+
+@pytest.mark.usefixtures("best_early")
+@pytest.mark.parametrize(("epochs", "patience"), [(12, 3), (5, 0)])
+def test_the_network_of_the_best_epoch_is_restored_and_tested(epochs: int, patience: int, alone: Callable[..., Any]) -> None:
     made, net = tagger("gated")
     kept: list[dict[str, Any]] = []
 
@@ -218,17 +248,17 @@ def test_the_network_of_the_best_epoch_is_tested_and_the_watched_one_left_alone(
             log(name, **values)
 
         monitor.log = spy
-        monitor.best = fit(monitor, net, made, Training(epochs=12, batch=4, lr=0.1, patience=3, eval_samples=0, seed=0))
+        fit(monitor, net, made, Training(epochs=epochs, batch=4, lr=0.1, patience=patience, eval_samples=0, seed=0))
 
     run = alone(train)
     found = [values["accuracy"] for values in run.logged["validation"]]
-    epoch = found.index(max(found))
-    assert run.logged["best"] == [{"epoch": epoch + 1.0}]
-    assert len(found) == min(12, epoch + 1 + 3), "three epochs without a better one are the last"
-    for name, value in run.best.state_dict().items():
-        assert torch.equal(value, kept[epoch][name])
-    assert all(torch.equal(value, kept[-1][name]) for name, value in net.state_dict().items())
-    tested = accuracies(run.best, made, made.test)
+    best = found.index(max(found))
+    assert run.logged["best"] == [{"epoch": best + 1.0}]
+    assert best < 2 and len(found) == (min(epochs, best + 1 + patience) if patience else epochs)
+    assert len(run.snapshots) == 1
+    for weights in (net.state_dict(), run.snapshots[0]):
+        assert all(torch.equal(value, kept[best][name]) for name, value in weights.items())
+    tested = accuracies(net, made, made.test)
     for task in net.tasks:
         assert run.logged[f"{task} test"] == [pytest.approx(tested[task])]
 
@@ -281,6 +311,7 @@ def test_sentences_of_ones_own(tmp_path: Path, alone: Callable[..., Any]) -> Non
         ({"epochs": -1}, "0 or more"),
         ({"eval_samples": -1}, "0 or more"),
         ({"entities": "PER,GPE"}, "no entity of the kind 'GPE'; there are LOC, PER"),
+        ({"data": "a.conll", "split": "divided"}, "leave it out with --data"),
         ({"data": "a,b"}, "one file, or those of training, validation and test; not 2"),
         ({"data": "absent.conll"}, "There is no file absent.conll"),
     ],
@@ -317,9 +348,29 @@ def test_a_run_is_watched_at_every_word(small: Tagged, measured: Callable[..., R
         assert history.select("mean activation", layer=layer) or history.select("I(X;H_t)", layer=layer)
 
 
+@pytest.mark.usefixtures("best_early")
+@pytest.mark.parametrize(("epochs", "patience"), [(4, 0), (8, 1)])
+def test_the_last_snapshot_is_of_the_network_that_is_tested(
+    epochs: int, patience: int, small: Tagged, measured: Callable[..., RunDirectory]
+) -> None:
+    def train(monitor: Monitor) -> None:
+        tagging.train(monitor, model="shared", n=8, epochs=epochs, patience=patience, batch=8, eval_samples=0)
+
+    history = history_of(measured(train, estimators=["binning"], schedule="every:1epochs"))
+    best, validation = history.scalars["best/epoch"].value[-1], history.scalars["validation/accuracy"].value
+    done = len(validation)
+    assert best == validation.argmax() + 1 < done
+    for task in tagging.TASKS:
+        (series,) = history.select("accuracy", task=task)
+        assert series.epoch.tolist() == list(range(done + 1)), "one snapshot an epoch"
+        assert series.step.tolist() == [20 * epoch for epoch in range(done + 1)]
+        assert series.value[-1] == pytest.approx(history.scalars[f"{task} test/accuracy"].value[-1])
+        assert series.value[-1] == series.value[int(best)], "what it was in its own epoch"
+
+
 @pytest.mark.long
 def test_gates_of_real_sentences(data_folder: Path, monkeypatch: pytest.MonkeyPatch, alone: Callable[..., Any]) -> None:
     monkeypatch.setenv("IBMON_DATA", str(data_folder))
-    logged = alone(tagging.train).logged
+    logged = alone(tagging.train, split="divided").logged
     assert logged["pos test"][0]["accuracy"] >= 0.83
     assert logged["ner test"][0]["f1"] >= 0.3, "all O has none"

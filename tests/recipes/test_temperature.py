@@ -209,7 +209,7 @@ def test_a_run_shows_the_errors_in_one_chart_and_says_what_its_outputs_are_about
         ({"streams": 0}, "1 or more"),
         ({"bptt": 0}, "1 or more"),
         ({"eval_streams": 0}, "1 or more"),
-        ({"eval_hours": 3}, "2 or more for each of 2 stretches, not 3"),
+        ({"eval_hours": 3}, "2 or more for each of 8 stretches, not 3"),
         ({"epochs": -1}, "0 or more"),
         ({"lr": 0.0}, "above 0"),
         ({"eval_hours": 376, "eval_streams": 1}, "375 hours are tested on"),

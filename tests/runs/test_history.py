@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,6 +30,24 @@ def test_rows_are_sorted_by_segment_and_seq_however_they_arrive(order: list[int]
     (series,) = history_of(run).series
     assert series.value.tolist() == [0, 1, 2, 3, 4, 5]
     assert series.step.tolist() == [0, 10, 20, 30, 40, 50]
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 5)), min_size=1, max_size=4), st.randoms())
+@settings(max_examples=50, deadline=None)
+def test_a_trainer_that_began_again_is_believed_from_its_first_step_on(segments, random) -> None:
+    flag = Value(quantity="I(X;T)", value=0.0, subject={"layer": "1"}, estimator="toy", flags={"saturated": True})
+    expected: dict[int, int] = {}
+    lines: list[Result] = []
+    for number, (first, count) in enumerate(segments, start=1):
+        steps = [10 * (first + k) for k in range(count)]
+        expected = {step: n for step, n in expected.items() if step < steps[0]} | dict.fromkeys(steps, number)
+        values = [msgspec.structs.replace(flag, value=float(number), flags={"saturated": number == 1})]
+        lines += [_result(len(lines) + k, None, segment=number, step=step, values=values) for k, step in enumerate(steps)]
+    random.shuffle(lines)
+    (series,) = history_of(written(lines, role="analyst")).series
+    assert dict(zip(series.step.tolist(), series.value.tolist(), strict=True)) == expected
+    assert series.step.tolist() == sorted(expected)
+    assert series.flags["saturated"].tolist() == [number == 1 for number in expected.values()]
 
 
 def test_missing_values_are_nan_and_flags_are_kept_in_line() -> None:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from ibmon.runs import locks
 from support import wait_for
 
@@ -19,6 +21,17 @@ if "fork" in sys.argv:
         time.sleep(60)
 print("held", flush=True)
 time.sleep(60)
+"""
+
+
+WITHOUT_LOCKS = """
+import errno, fcntl, os
+for name in ("lockf", "fcntl"):
+    def call(descriptor, *arguments, real=getattr(fcntl, name)):
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(".lock"):
+            raise OSError(errno.ENOLCK, "No locks available")
+        return real(descriptor, *arguments)
+    setattr(fcntl, name, call)
 """
 
 
@@ -67,3 +80,24 @@ def test_one_process_takes_a_lock_once_and_can_ask_about_itself(tmp_path: Path) 
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
     locks.release(path)
     assert locks.holder(path) is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks /proc which file a descriptor is of")
+def test_where_the_file_system_has_no_locks_its_processes_are_told_apart_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "trainer.lock"
+    ask = "import sys; from pathlib import Path; from ibmon.runs import locks; p = Path(sys.argv[1]); "
+    ask += "print(locks.holder(p), locks.acquire(p), locks.acquire(p))"
+
+    def asked() -> list[str]:
+        command = [sys.executable, "-c", WITHOUT_LOCKS + ask, str(path)]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+
+    assert asked() == ["None", "True", "True"]
+    held = [sys.executable, "-c", WITHOUT_LOCKS + HOLD, str(path)]
+    with subprocess.Popen(held, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        assert asked() == [str(process.pid), "False", "False"]
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    wait_for(lambda: asked()[:2] == ["None", "True"], 5)
+    locks._stand_in(str(path.resolve())).unlink()

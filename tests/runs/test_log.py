@@ -43,6 +43,25 @@ def test_a_reader_never_sees_half_a_line(tmp_path: Path) -> None:
     assert reader.skipped == 0
 
 
+def test_bytes_that_a_network_file_system_does_not_have_yet_are_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    line = encode(NOTE)
+    reader = LogReader(path)
+    for known in range(len(line) + 1):
+        path.write_bytes(line + line[:known] + b"\0" * (len(line) - known))
+        assert list(reader.read()) == ([NOTE] if known in (0, len(line)) else [])
+        assert reader.behind == (known < len(line))
+    assert reader.skipped == 0
+
+
+def test_zeros_that_are_there_to_stay_cost_only_their_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\0" * 5000 + b"\n" + encode(NOTE))
+    reader = LogReader(path)
+    assert [record for _ in range(10) for record in reader.read(1024)] == [NOTE]
+    assert reader.skipped == 1
+
+
 def test_a_writer_closes_the_line_that_a_dead_one_left_open(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(encode(NOTE) + encode(NOTE)[:10])

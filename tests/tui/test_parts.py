@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from rich.segment import Segment
 from rich.style import Style
 
-from ibmon.figures.figure import Axis, Curves, Heatmap, Line, Passage, View
+from ibmon.figures.figure import Axis, Curves, Graph, Heatmap, Line, Passage, View
 from ibmon.plot import draw
 from ibmon.tui import looking
 from ibmon.tui.layout import capacity, tiles
@@ -115,6 +115,39 @@ def test_in_running_text_the_cursor_goes_by_words_and_lines():
     assert looking.moved(figure, view, 0, 1).cursor == (1, 0)  # no places: not drawn yet
     said = ["".join(text for text, _ in words) for words in readout(figure, View(cursor=(1, 2)))]
     assert said[:2] == ["three   word 3 of 12", "value   before 2   after 14"]
+
+
+def test_in_a_graph_the_cursor_goes_from_node_to_node():
+    names, level = ("input", "hidden 0", "hidden 1", "output", "still"), np.array([0.0, 1.0, 1.0, 2.0, np.nan])
+    edges, weights = np.array([[0, 1], [0, 2], [1, 3], [2, 3]]), np.array([0.4, 0.3, 0.2, 0.1])
+    figure = Graph(
+        name="g",
+        title="g",
+        nodes=names,
+        groups=("input", "hidden", "hidden", "output", "hidden"),
+        level=level,
+        edges=edges,
+        weights=weights,
+        x=Axis(label="level"),
+        weight_label="net flow [bits]",
+        note="copula",
+    )
+    view = looking.pointed(figure, View())
+    assert view.cursor == (0, 0)
+    way = [view]
+    for _ in range(4):
+        way.append(looking.moved(figure, way[-1], 1, 0))
+    assert [one.cursor[0] for one in way] == [0, 1, 2, 3, 3]  # never where nothing is drawn
+    above, below = sorted((1, 2), key=lambda i: -looking.where(figure, View(cursor=(i, 0)))[1])
+    assert looking.moved(figure, View(cursor=(below, 0)), 0, -1).cursor == (above, 0)
+    assert looking.moved(figure, View(cursor=(above, 0)), 0, -1).cursor == (above, 0)
+    assert looking.moved(figure, View(cursor=(above, 0)), 0, 1).cursor == (below, 0)
+    said = ["".join(text for text, _ in words) for words in readout(figure, View(cursor=(1, 0)))]
+    assert said == ["hidden 0   hidden   level 1", "to output 0.2   from input 0.4   net flow [bits]", "copula"]
+    said = ["".join(text for text, _ in words) for words in readout(figure, View(cursor=(0, 0)))]
+    assert said[:2] == ["input   level 0", "to hidden 0 0.4  strongest of 2   nothing from others   net flow [bits]"]
+    assert "nothing to inspect" in readout(figure, View(cursor=(4, 0)))[0][0][0]
+    assert looking.pointed(figure, View(only=("hidden",))).cursor == (1, 0)
 
 
 def test_a_word_that_no_terminal_should_get_is_spelt():

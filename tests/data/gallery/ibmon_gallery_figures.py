@@ -1,6 +1,6 @@
 import numpy as np
 
-from ibmon import Axis, Curves, Heatmap, Histogram, Image, Line, Passage, Plane, Reference, Table, Trajectory
+from ibmon import Axis, Curves, Graph, Heatmap, Histogram, Image, Line, Passage, Plane, Reference, Table, Trajectory
 
 TIMEPOINTS = 12
 WORDS = ("A", "film", "that", "takes", "its", "time", ",", "and", "then", "forgets", "what", "it", "wanted", "to", "say", ".")
@@ -87,5 +87,17 @@ def figures(history):
             values=np.stack([np.full(len(WORDS), 0.1), part[-1] * np.cos(np.arange(len(WORDS)) + count / 9) ** 2]),
             labels=("untrained", "now"),
             value_label="saliency",
+        ),
+        Graph(
+            name="flows",
+            title="flows",
+            screen="words",
+            nodes=("input", *names, "output"),
+            groups=("input", *("unit",) * 8, "output"),
+            level=np.array([0.0, *(0.5 + part[-1] * np.cos(np.arange(8) + count / 9) ** 2), 2.0]),
+            edges=np.array([(0, i) for i in range(1, 9)] + [(i, 9) for i in range(1, 9)] + [(1, 5), (6, 2)]),
+            weights=np.linspace(0.1, part[-1] + 0.2, 18),
+            x=Axis(label="level"),
+            weight_label="flow [bits]",
         ),
     ]

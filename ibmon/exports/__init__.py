@@ -1,0 +1,1 @@
+"""What was measured, written for other programs: tables of every number, and event files."""
