@@ -1,7 +1,8 @@
 """What the monitor costs trainings of other libraries' models, by schedule: ``python benchmarks/overhead_families.py``.
 
-Three of the models of ``families.py``, 300 updates each on one thread, without and with a monitor, alternating in one go; the
-analyst works beside them as in real use. Seconds are of the loop in the training's process. Prints a Markdown table of medians.
+Three of the models of ``family_models.py``, 300 updates each on one thread, without and with a monitor, alternating
+in one go; the analyst works beside them as in real use. Seconds are of the loop in the training's process. Prints a
+Markdown table of medians.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import time
 from typing import Any
 
 import torch
-from families import BATCH, FAMILIES, SAMPLES
+from family_models import BATCH, FAMILIES, SAMPLES
 
 MODELS = ("LSTM language model (torch)", "GPT-2 (transformers)", "ResNet-18 (torchvision)")
 SCHEDULES = {"no monitor": None, "default": "", "K = 100 steps": "every:100steps", "K = 10 steps": "every:10steps"}

@@ -59,13 +59,6 @@ class Gradient(msgspec.Struct, frozen=True, omit_defaults=True):
     population: int | None = None
 
 
-class Cut(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``Reduced`` on disk."""
-
-    flags: tuple[str, ...] = ()
-    timepoints: tuple[int, ...] | None = None
-
-
 class Commit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """``commit.json``: what a group holds."""
 
@@ -77,7 +70,7 @@ class Commit(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     parts: list[Part] = []
     gradients: dict[str, Gradient] = {}
     batch_size: int | None = None
-    reduced: dict[str, Cut] = {}
+    reduced: dict[str, Reduced] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +121,7 @@ def write_group(folder: Path, segment: int, seq: int, snapshot: Snapshot) -> Pat
             parts=parts,
             gradients=gradients,
             batch_size=snapshot.batch_size,
-            reduced={name: Cut(r.flags, r.timepoints) for name, r in snapshot.reduced.items()},
+            reduced=dict(snapshot.reduced),
         )
         (group / ".commit.tmp").write_bytes(msgspec.json.encode(commit))
         (group / ".commit.tmp").rename(group / "commit.json")
@@ -189,7 +182,7 @@ def read_group(group: Group, static: Callable[[str], StaticData], device: str = 
         batch_size=commit.batch_size,
         vocabulary=fixed.vocabulary,
         classes=fixed.classes,
-        reduced={name: Reduced(cut.flags, cut.timepoints) for name, cut in commit.reduced.items()},
+        reduced=commit.reduced,
     )
 
 

@@ -6,20 +6,22 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ibmon import launch
-from ibmon.records import AnyRecord, RunInfo
+from ibmon.records import AnyRecord, Result, RunInfo
 from ibmon.runs import locks
 from ibmon.runs.directory import RunDirectory, create, status
 from ibmon.runs.history import History
-from ibmon.runs.log import LogWriter
+from ibmon.runs.log import LogReader, LogWriter
 from ibmon.runs.reading import HistoryReader
 
 if TYPE_CHECKING:
     from ibmon.analysis.again import Asked, Outcome
+    from ibmon.analysis.crew import Crew
 
 
 def ibmon(*arguments: str, cwd: Path | None = None, timeout: float = 240, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -69,6 +71,21 @@ def written(records: Iterable[AnyRecord], *, role: str = "trainer", run: RunDire
         log.append(record)
     log.close()
     return run
+
+
+def results_in(run: RunDirectory) -> Counter[tuple[int, str]]:
+    """How often each (seq, job) stands in the logs."""
+    logs = run.logs("analyst")
+    return Counter((r.seq, r.job) for path in logs for r in LogReader(path).read(2**26) if isinstance(r, Result))
+
+
+def finish(crew: Crew, each: Callable[[], None] = lambda: None) -> None:
+    """Let processes measure to their end."""
+    try:
+        while crew.turn():
+            each()
+    finally:
+        crew.close()
 
 
 def again(run: RunDirectory, asked: Asked) -> Outcome:

@@ -45,8 +45,13 @@ def tensors_of(given: EvaluationSet | Any, most: int, seed: int) -> EvaluationSe
     data = given if isinstance(given, EvaluationSet) else EvaluationSet(given)
     if not _is_loader(data.inputs):
         return _with_mask(data)
-    with unnoticed(None):
-        batches = list(_batches(data.inputs, most, seed))
+    try:
+        with unnoticed(None):
+            batches = list(_batches(data.inputs, most, seed))
+    except UsageError:
+        raise
+    except Exception as error:  # somebody else's data set, transforms and collation
+        raise UsageError(f"The loader of the evaluation set cannot be read: {type(error).__name__}: {error}") from error
     if not batches:
         raise UsageError("The loader of the evaluation set gives no batch.")
     parts = [_split(batch) for batch in batches]

@@ -27,7 +27,7 @@ from .evaluate import Capture, Probe, Watched
 from .gradients import GradientWindow, before_update, evenly, parameters_of
 from .session import Session, device_of
 from .shadow import unwrapped
-from .watching import Watching, number
+from .watching import Watching, asked_for, number
 
 LOOK_SECONDS = 0.5
 """How often at most progress is written and commands are looked for."""
@@ -138,7 +138,6 @@ class Monitor:
             return
         self._step = step
         info = self._watching.session.info
-        sets = loaders.by_name(evaluation, info.max_samples, info.seed or 0)
         inner = None if model is None else unwrapped(model)
         sharded = "" if inner is None else processes.sharding(inner)
         if sharded:
@@ -147,6 +146,7 @@ class Monitor:
             )
             self._count(optimizer)
             return
+        sets = loaders.by_name(evaluation, info.max_samples, info.seed or 0)
         found = layer_choice.choose(inner, layers) if inner is not None and capture is None else []
         chosen = found if layers is not None else layer_choice.spread(found)
         if len(chosen) < len(found):
@@ -172,7 +172,7 @@ class Monitor:
         self._count(optimizer)
         infos = [layer_choice.describe(layer, inner) for layer in chosen] if inner is not None else []
         names = [*dict.fromkeys([*info.analyses, *analyses])]
-        self._watching.begin(watched, infos, self._schedule, _chosen(info.estimators, estimators), names)
+        self._watching.begin(watched, infos, self._schedule, asked_for(info.estimators, estimators), names)
         self._take()
         self._plan()
         self._watching.start_clock()
@@ -412,11 +412,3 @@ def _forget_in_children(monitor: Monitor) -> None:
             found._watching = None  # pyright: ignore[reportPrivateUsage]
 
     os.register_at_fork(after_in_child=forget)
-
-
-def _chosen(asked: Sequence[str], own: Sequence[str]) -> list[str]:
-    """What the command line asked for; a bare name takes the parameters that the recipe gives that estimator."""
-    if not asked:
-        return list(own)
-    parameterised = {text.partition(":")[0]: text for text in own}
-    return [parameterised.get(text, text) for text in asked]

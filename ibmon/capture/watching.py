@@ -222,6 +222,14 @@ class Watching:
         self.governor = Governor(budget=self.governor.budget)
 
 
+def asked_for(asked: Sequence[str], own: Sequence[str]) -> list[str]:
+    """What the command line asked for; a bare name takes the parameters that the recipe gives that estimator."""
+    if not asked:
+        return list(own)
+    parameterised = {text.partition(":")[0]: text for text in own}
+    return [parameterised.get(text, text) for text in asked]
+
+
 def number(value: Any) -> float | None:
     """A float of a number or a tensor; None for what is neither."""
     if value is None:

@@ -122,7 +122,8 @@ def summary(run: RunDirectory, history: History, terminal: bool, networks: str =
     for failure in failed:
         print(f"  warning: {failure}")
     if not drawn:
-        print("  no measurement yet")
+        unwatched = now.state == "finished" and history.watch is None
+        print("  nothing was watched: the program told no ibmon.Monitor what" if unwatched else "  no measurement yet")
         return
     from ibmon.figures.text import render
 

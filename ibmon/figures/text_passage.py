@@ -49,9 +49,20 @@ def _key(scale: Scale, label: str, columns: int, colour: bool) -> str:
     marks = signs(part[None], centred=centred)[0] if not colour else [_painted(" ", ink) for ink in _inks(part, scale)]
     middle = [f" {number(scale.centre, 3)} "] if scale.centre is not None and not colour else []
     low, high = number(scale.low, 3), number(scale.high, 3)
-    wide = len(low) + len(high) + 2 + sum(map(len, middle)) + (size if colour else sum(map(len, marks)))
-    key = "".join([*marks[: size // 2], *middle, *marks[size // 2 :]])
-    return f"{_cut(label, max(0, columns - wide - 2))}  {low} {key} {high}".lstrip()
+    ends = len(low) + len(high) + 2 + sum(map(len, middle))
+    if not colour:
+        marks = [mark for mark in marks if mark]
+    room = columns - ends
+    while marks and _wide(marks, colour) > room:
+        marks = marks[::2] if len(marks) > 1 else []
+    if not marks:
+        return _cut(f"{low} … {high}", columns)
+    key = "".join([*marks[: len(marks) // 2], *middle, *marks[len(marks) // 2 :]])
+    return f"{_cut(label, max(0, room - _wide(marks, colour) - 2))}  {low} {key} {high}".lstrip()
+
+
+def _wide(marks: Sequence[str], colour: bool) -> int:
+    return len(marks) if colour else sum(map(len, marks))
 
 
 def _inks(part: np.ndarray, scale: Scale) -> Sequence[int | None]:

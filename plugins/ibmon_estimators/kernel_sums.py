@@ -23,8 +23,11 @@ FLOOR = {torch.float32: -21.5, torch.float64: -150.0}
 
 It adds at most N e^-21.5 to a sum that is at least 1: under 1e-5 bit for 10 000 samples in float32.
 """
-RESOLUTION = 0.005
-"""Error of an exponent, from float32's rounding, above which ``dtype`` None computes in float64."""
+RESOLUTION = 0.001
+"""Error of the wider kernel's exponent, from float32's rounding, above which ``dtype`` None computes in float64.
+
+The narrower kernel's is four times that: at worst 0.006 bits of pairs nearer to each other than the noise.
+"""
 
 
 @dataclass(frozen=True, slots=True)

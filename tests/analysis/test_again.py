@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -22,7 +21,7 @@ from ibmon.runs.directory import RunDirectory, status
 from ibmon.runs.log import LogReader
 from ibmon.tui.source import Source
 from keeping import trained_run
-from support import again, history_of, written
+from support import again, finish, history_of, results_in, written
 
 ASKED = Asked(("kde:variance=0.5",))
 JOB = "information-plane/kde:variance=0.5"
@@ -53,20 +52,6 @@ def runs(measured: Callable[..., RunDirectory]) -> list[RunDirectory]:
     return [measured(_train, keep_snapshots=True, seed=seed, group="g", parameters={"seed": seed}) for seed in (1, 2)]
 
 
-def _lines(run: RunDirectory) -> Counter[tuple[int, str]]:
-    """How often each (seq, job) stands in the logs."""
-    logs = run.logs("analyst")
-    return Counter((r.seq, r.job) for path in logs for r in LogReader(path).read(2**26) if isinstance(r, Result))
-
-
-def _finish(crew: Crew, each: Callable[[], None] = lambda: None) -> None:
-    try:
-        while crew.turn():
-            each()
-    finally:
-        crew.close()
-
-
 def test_two_workers_measure_all_of_two_runs_once_and_as_one_analyst_would(runs: list[RunDirectory]) -> None:
     works = [taken(run, ASKED) for run in runs]
     crew = Crew(works, ASKED, Workers(2, 1))
@@ -79,13 +64,13 @@ def test_two_workers_measure_all_of_two_runs_once_and_as_one_analyst_would(runs:
         seen.append(sum(len(s.history.select("I(X;T)", estimator="kde:variance=0.5")) for s in sources))
         assert all(status(run).analysing for run in runs if crew.done[run] < crew.total[run])
 
-    _finish(crew, look)
+    finish(crew, look)
     look()
     assert crew.done == crew.total == {run: 5 * len(works[0].items[0].jobs) for run in runs}
     assert seen[0] == 0 < seen[-1]
     for run, work in zip(runs, works, strict=True):
-        assert set(_lines(run).values()) == {1}
-        assert {seq for seq, job in _lines(run) if job == JOB} == set(range(5))
+        assert set(results_in(run).values()) == {1}
+        assert {seq for seq, job in results_in(run) if job == JOB} == set(range(5))
         assert (work.outcome().new, work.outcome().problems) == (crew.total[run], ())
         assert not status(run).analysing and locks.holder(run.lock("analyst")) is None
         assert lacking(run, ASKED).items == ()

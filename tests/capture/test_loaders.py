@@ -125,6 +125,18 @@ def test_a_loader_that_does_not_serve_is_one_sentence(loader: object, words: str
         tensors_of(loader, 100, seed=0)
 
 
+def test_a_data_set_that_fails_is_one_sentence() -> None:
+    class Broken(Dataset[Tensor]):
+        def __len__(self) -> int:
+            return 5
+
+        def __getitem__(self, row: int) -> Tensor:
+            raise KeyError(f"image-{row}.jpg")
+
+    with pytest.raises(UsageError, match=r"cannot be read: KeyError: 'image-0.jpg'"):
+        tensors_of(DataLoader(Broken(), batch_size=2), 100, seed=0)
+
+
 def test_evaluation_sets_have_names_of_files() -> None:
     assert list(by_name(EvaluationSet(X), 10, 0)) == ["all"]
     assert list(by_name({"test": DataLoader(TensorDataset(X))}, 10, 0)) == ["test"]

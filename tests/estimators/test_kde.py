@@ -193,11 +193,13 @@ def test_invariants(seed: int, samples: int, units: int, classes: int, options: 
         assert estimate.value == numbers(estimate.raw).clamp(min=0).minimum(numbers(estimate.limit))
     assert label.lower - 1e-5 <= label.value <= label.upper + 1e-5
     assert label.value <= identity.value + 1e-5
+    # Where squares are large, float32 gives equal rows a distance; float64 takes over above this error.
+    error = 1e-3 if options.dtype == "float64" else 6 * kernel_sums.RESOLUTION
     order = torch.randperm(samples, generator=generator)
     for moved, kept in zip(both(options, values[order], labels[order]), (identity, label), strict=True):
-        assert float(moved.value) == pytest.approx(float(kept.value), abs=1e-3)
+        assert float(moved.value) == pytest.approx(float(kept.value), abs=error)
     for twice, once in zip(both(options, values.repeat(2, 1), labels.repeat(2)), (identity, label), strict=True):
-        assert float(twice.value) == pytest.approx(float(once.value), abs=1e-3)
+        assert float(twice.value) == pytest.approx(float(once.value), abs=error)
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)

@@ -62,6 +62,19 @@ def test_empty(figure: Figure) -> None:
     check(render(figure, 60, 15, True), 60, 15)
 
 
+@pytest.mark.parametrize("colour", [False, True])
+@pytest.mark.parametrize("columns", [20, 21, 22, 23, 24, 30, 44])
+def test_long_numbers_leave_the_ramp_what_room_there_is(columns: int, colour: bool) -> None:
+    values = np.array([[1006.0, -2.69589342e-200], [-2.345e-200, -1.23e-150]])
+    for centre in (None, 0.0):
+        for figure in (
+            Passage(name="w", title="w", words=("a", "word"), values=values, value_label="saliency", centre=centre),
+            Heatmap(name="h", title="h", values=-values * 1e-200, row_labels=("a", "b"), centre=centre),
+            Heatmap(name="h", title="h", values=values, row_labels=("a", "b"), centre=centre),
+        ):
+            check(render(figure, columns, 8, colour), columns, 8)
+
+
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), view=VIEWS, label=st.text(max_size=20), size=st.tuples(st.integers(20, 90), st.integers(6, 30)))
 def test_anything(data: st.DataObject, view, label: str, size: tuple[int, int]) -> None:

@@ -8,21 +8,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ibmon.analysis.again import Asked, lacking, taken
 from ibmon.analysis.crew import Crew, Workers
-from ibmon.records import Result
 from ibmon.runs import locks, processes
 from ibmon.runs.directory import RunDirectory
-from ibmon.runs.log import LogReader
 from ibmon.runs.processes import Again
 from keeping import trained_run
-from support import again, history_of, ibmon, wait_for
+from support import again, finish, history_of, ibmon, results_in, wait_for
 
 pytestmark = pytest.mark.long
 JOB = "slow"
@@ -67,19 +63,6 @@ def odd_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(folder))
 
 
-def _lines(run: RunDirectory) -> Counter[tuple[int, str]]:
-    logs = run.logs("analyst")
-    return Counter((r.seq, r.job) for path in logs for r in LogReader(path).read(2**26) if isinstance(r, Result))
-
-
-def _finish(crew: Crew, each: Callable[[], None] = lambda: None) -> None:
-    try:
-        while crew.turn():
-            each()
-    finally:
-        crew.close()
-
-
 def test_killing_workers_again_and_again_loses_and_doubles_nothing() -> None:
     runs, asked = [trained_run(), trained_run()], Asked(("kde:variance=0.5",), (JOB,))
     works = [taken(run, asked) for run in runs]
@@ -95,11 +78,11 @@ def test_killing_workers_again_and_again_loses_and_doubles_nothing() -> None:
                 killed.add(key)
                 os.kill(hand.pid, signal.SIGKILL)
 
-    _finish(crew, kill)
+    finish(crew, kill)
     assert len(killed) == 4
     for run, work in zip(runs, works, strict=True):
-        assert set(_lines(run).values()) == {1}
-        assert len([seq for seq, job in _lines(run) if job == JOB]) == 9
+        assert set(results_in(run).values()) == {1}
+        assert len([seq for seq, job in results_in(run) if job == JOB]) == 9
         assert work.outcome().problems == ()
         assert work.outcome().new == work.results == crew.done[run]
         assert not history_of(run).disabled
@@ -114,7 +97,7 @@ def test_a_job_that_kills_or_fails_is_switched_off_by_name_and_the_rest_is_measu
     assert "missing" not in done.stderr and "Traceback" not in done.stderr
     history = history_of(run)
     assert sorted((d.job, d.source) for d in history.disabled) == [("deadly", "ibmon-odd 1.0"), ("failing", "ibmon-odd 1.0")]
-    assert set(_lines(run).values()) == {1}
+    assert set(results_in(run).values()) == {1}
     assert len(history.select("I(X;T)", layer="hidden", estimator="kde:variance=0.5")[0].value) == 9
 
 
@@ -123,31 +106,31 @@ def test_ctrl_c_keeps_what_was_measured_and_says_how_to_go_on(monkeypatch: pytes
     run = trained_run()
     command = [sys.executable, "-m", "ibmon", "analyse", run.id, "-a", JOB, "--jobs", "2"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        wait_for(lambda: any(job == JOB for _, job in _lines(run)), 120)
+        wait_for(lambda: any(job == JOB for _, job in results_in(run)), 120)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert said == f"ibmon: What has been measured is kept; go on with: ibmon analyse {run.id} -a {JOB} --jobs 2\n"
     wait_for(lambda: locks.holder(run.lock("analyst")) is None, 30)
-    before = sum(_lines(run).values())
+    before = sum(results_in(run).values())
     monkeypatch.setenv("SLOW", "0")
     done = again(run, Asked((), (JOB,)))
     assert done.new > 0 and done.problems == ()
-    assert set(_lines(run).values()) == {1} and sum(_lines(run).values()) == before + done.new
+    assert set(results_in(run).values()) == {1} and sum(results_in(run).values()) == before + done.new
 
 
 def test_workers_end_after_their_job_where_who_hands_out_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLOW", "3")
     run = trained_run()
     process = subprocess.Popen([sys.executable, "-m", "ibmon", "analyse", run.id, "-a", JOB, "--jobs", "2"])
-    wait_for(lambda: any(job == JOB for _, job in _lines(run)), 120)
+    wait_for(lambda: any(job == JOB for _, job in results_in(run)), 120)
     process.kill()
     process.wait()
     assert locks.holder(run.lock("analyst")) is not None  # nobody else begins while they are at it
     wait_for(lambda: locks.holder(run.lock("analyst")) is None, 60)
-    before = _lines(run)
+    before = results_in(run)
     time.sleep(1.0)
-    assert _lines(run) == before and set(before.values()) == {1}
+    assert results_in(run) == before and set(before.values()) == {1}
     assert lacking(run, Asked((), (JOB,))).results > 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import re
 import subprocess
 import sys
@@ -40,6 +40,8 @@ def test_a_command_that_fails_exits_as_it_did(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "exited with code 5" in done.stderr and "no data" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+    silent = ibmon("run", "--", sys.executable, "-c", "pass", cwd=tmp_path)
+    assert silent.returncode == 0 and "nothing was watched" in silent.stdout
     missing = ibmon("run", "--", "no-such-program", "x", cwd=tmp_path)
     assert missing.returncode == 3 and "no recipe, run or file" in missing.stderr
 
@@ -50,7 +52,7 @@ def _weights(out: Path) -> Any:
 
 @pytest.mark.parametrize("kind", ["ddp", "sharded"])
 def test_several_processes_train_the_same(kind: str, tmp_path: Path) -> None:
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     script = [str(SCRIPTS / "several.py")]
     alone = subprocess.run([*torchrun, *script, str(tmp_path / "a.pt"), kind], capture_output=True, text=True, timeout=280)
     assert alone.returncode == 0, alone.stderr[-2000:]
@@ -73,14 +75,10 @@ def test_several_processes_train_the_same(kind: str, tmp_path: Path) -> None:
         assert noise and all((s.value > 0).all() for s in noise)
 
 
-@pytest.fixture(scope="module")
-def families() -> Any:
-    spec = importlib.util.spec_from_file_location("families", ROOT / "benchmarks" / "families.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["families"] = module
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def families(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    return importlib.import_module("families")
 
 
 @pytest.mark.parametrize("name", ["BERT (transformers)", "GPT-2 (transformers)", "LSTM language model (torch)"])
