@@ -108,6 +108,7 @@ class Monitor:
         batch_size: int | None = None,
         reduce: str = "",
         step: int = 0,
+        epoch: float | None = None,
     ) -> None:
         """Say what is watched, and take the untrained network.
 
@@ -129,7 +130,7 @@ class Monitor:
             batch_size: samples in a minibatch of one process, for the gradient noise scale.
             reduce: what is captured of large layers, unless the command line says: ``"units=512"``, ``"projection=64"``,
                 ``"timepoints=32"``; their estimates are flagged.
-            step: updates that were made before, where a training goes on from a checkpoint.
+            step, epoch: updates and epochs that were made before, where a training goes on from a checkpoint.
 
         Raises:
             IbmonError: a layer that does not exist, an evaluation set without tensors: before training starts.
@@ -173,7 +174,9 @@ class Monitor:
         infos = [layer_choice.describe(layer, inner) for layer in chosen] if inner is not None else []
         names = [*dict.fromkeys([*info.analyses, *analyses])]
         self._watching.begin(watched, infos, self._schedule, asked_for(info.estimators, estimators), names)
+        self._epoch = epoch
         self._take()
+        self._epoch = None  # until the training says that it counts epochs
         self._plan()
         self._watching.start_clock()
 

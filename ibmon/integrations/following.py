@@ -72,8 +72,9 @@ class Following:
             self.fail(error)
             raise
 
-    def begin_epochs(self, n: int, *, steps_per_epoch: int | None, short_last: bool) -> None:
-        self._epochs = self._monitor.epochs(n, steps_per_epoch=steps_per_epoch, short_last=short_last)
+    def begin_epochs(self, n: int, *, first: int, steps_per_epoch: int | None, short_last: bool) -> None:
+        """Follow epochs up to ``n``, from ``first`` on where the training goes on from a checkpoint."""
+        self._epochs = self._monitor.epochs(n, steps_per_epoch=steps_per_epoch, short_last=short_last, first=first)
         self.next_epoch()
 
     def next_epoch(self) -> None:
@@ -107,6 +108,14 @@ def short_last(samples: int, batch: int, accumulated: int, *, drop_last: bool) -
     """Whether the last update of an epoch sees fewer samples than the others: of ``accumulated`` minibatches of ``batch``."""
     batches, rest = divmod(samples, batch)
     return bool(rest and not drop_last) or batches % accumulated != 0
+
+
+def made_before(updates: int, epochs: float | None) -> dict[str, Any]:
+    """What ``Monitor.watch`` is told of a training that goes on from a checkpoint, and whoever runs it; nothing of a new one."""
+    if not updates:
+        return {}
+    say(f"The training goes on from update {updates}, and so does what is measured.")
+    return {"step": updates, "epoch": epochs}
 
 
 def refuse_stream(loader: Any) -> None:

@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 
 from ibmon import EvaluationSet, IbmonError, Monitor
 
-from .following import Asked, Following, refuse_stream, say, short_last
+from .following import Asked, Following, made_before, refuse_stream, say, short_last
 
 _SHARDED = {"FSDPStrategy", "DeepSpeedStrategy", "ModelParallelStrategy"}
 _AUTOCAST = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
@@ -71,20 +71,27 @@ class InformationMonitor(Callback):
         if _SHARDED & {kind.__name__ for kind in strategy.__mro__}:
             say(f"{strategy.__name__} shards the model, so no process sees a whole layer; the training goes on unmonitored.")
             return
-        if trainer.global_step:
-            say(f"The training resumes at update {trainer.global_step}; this segment of the run counts from 0.")
         optimizer = _one_of(trainer.optimizers, self._optimizer)
         sets = self._sets(trainer)
         self._following, self._logged, self._whole_epoch = Following(self._asked), {}, False
         loader = _first(trainer.train_dataloader)
         size = getattr(loader, "batch_size", None)
         samples = None if size is None else size * trainer.accumulate_grad_batches * trainer.world_size
-        known = {"autocast": _AUTOCAST.get(str(trainer.precision)), "batch_size": samples, "optimizer": optimizer}
-        self._following.begin(pl_module, sets, **known)
+        self._following.begin(
+            pl_module,
+            sets,
+            optimizer=optimizer,
+            autocast=_AUTOCAST.get(str(trainer.precision)),
+            batch_size=samples,
+            **made_before(trainer.global_step, trainer.current_epoch),
+        )
         if trainer.max_epochs is not None and trainer.max_epochs > 0:
-            epochs = trainer.max_epochs - trainer.current_epoch
-            per_epoch = _updates(trainer) if pl_module.automatic_optimization else None
-            self._following.begin_epochs(epochs, steps_per_epoch=per_epoch, short_last=_short_last(trainer, loader))
+            self._following.begin_epochs(
+                trainer.max_epochs,
+                first=trainer.current_epoch,
+                steps_per_epoch=_updates(trainer) if pl_module.automatic_optimization else None,
+                short_last=_short_last(trainer, loader),
+            )
 
     def _sets(self, trainer: Trainer) -> Any:
         if self._asked.own_data:

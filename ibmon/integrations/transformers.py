@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ibmon import IGNORED, EvaluationSet, Monitor
 
-from .following import Asked, Following, refuse_stream, say, short_last
+from .following import Asked, Following, made_before, refuse_stream, say, short_last
 
 if TYPE_CHECKING:
     from transformers import TrainerControl, TrainerState, TrainingArguments
@@ -88,8 +88,6 @@ class InformationMonitor(TrainerCallback):
         if kind in _SHARDED:
             say(f"{kind} shards the model, so no process sees a whole layer; the training goes on unmonitored.")
             return
-        if state.global_step:
-            say(f"The training resumes at update {state.global_step}; this segment of the run counts from 0.")
         self.failed(RuntimeError("the training before this one did not come to its end"))
         sets = self._sets(args, train_dataloader, model, tokenizer if processing_class is None else processing_class)
         self._following, self._in_epoch = Following(self._asked), False
@@ -100,6 +98,7 @@ class InformationMonitor(TrainerCallback):
             optimizer=getattr(optimizer, "optimizer", optimizer),  # accelerate's wrapper takes no steps itself
             autocast=torch.bfloat16 if args.bf16 else torch.float16 if args.fp16 else None,
             batch_size=batch * args.gradient_accumulation_steps,
+            **made_before(state.global_step, state.epoch),
         )
         length = _length(train_dataloader)
         if args.max_steps <= 0 and length is not None:
@@ -108,7 +107,7 @@ class InformationMonitor(TrainerCallback):
                 len(train_dataloader.dataset), batch, args.gradient_accumulation_steps, drop_last=args.dataloader_drop_last
             )
             done = state.global_step // per_epoch
-            self._following.begin_epochs(state.num_train_epochs - done, steps_per_epoch=per_epoch, short_last=last)
+            self._following.begin_epochs(state.num_train_epochs, first=done, steps_per_epoch=per_epoch, short_last=last)
 
     def _sets(self, args: TrainingArguments, train: Any, model: Any, tokenizer: Any) -> Any:
         if self._asked.own_data:

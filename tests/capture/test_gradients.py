@@ -151,7 +151,7 @@ def test_a_training_from_a_checkpoint_counts_on(measured: Callable[..., RunDirec
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
 
     def train(monitor: Monitor) -> None:
-        monitor.watch(model, optimizer=optimizer, evaluation=EvaluationSet(x), step=50, estimators=["binning"])
+        monitor.watch(model, optimizer=optimizer, evaluation=EvaluationSet(x), step=50, epoch=5, estimators=["binning"])
         for _ in monitor.epochs(7, first=5, steps_per_epoch=10):
             for _ in range(10):
                 model(x).square().mean().backward()
@@ -160,5 +160,5 @@ def test_a_training_from_a_checkpoint_counts_on(measured: Callable[..., RunDirec
 
     history = history_of(measured(train))
     (series,) = history.select("I(X;T)")
-    assert series.step.tolist() == [50, 60, 70]
+    assert (series.step.tolist(), series.epoch.tolist()) == ([50, 60, 70], [5, 6, 7])
     assert history.progress is not None and history.progress.epoch == 7

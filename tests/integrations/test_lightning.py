@@ -318,8 +318,8 @@ def test_a_second_fit_goes_on_and_says_where(capture: Runs, capsys: pytest.Captu
     trainer = fit(module, InformationMonitor(), max_epochs=1)
     trainer.fit_loop.max_epochs = 3
     trainer.fit(module, DataLoader(DATA, 8))
-    assert "resumes at update 5" in capsys.readouterr().err
-    assert [(s.step, s.epoch) for s in run.snapshots] == [(0, None), (5, 1), (0, None), (5, 1), (10, 2)]
+    assert "goes on from update 5" in capsys.readouterr().err
+    assert [(s.step, s.epoch) for s in run.snapshots] == [(0, None), (5, 1), (5, 1), (10, 2), (15, 3)]
     assert len(run.history.segments) == 2
 
 

@@ -374,7 +374,7 @@ def test_a_sharded_model_is_not_captured(
     assert not run.run.logs("trainer")
 
 
-def test_a_resumed_training_says_where_it_counts_from(
+def test_a_resumed_training_counts_on(
     train: Callable[..., Trainer], tmp_path: Path, capture: Runs, capsys: pytest.CaptureFixture[str]
 ) -> None:
     capture()
@@ -382,8 +382,8 @@ def test_a_resumed_training_says_where_it_counts_from(
     run = capture()
     again = trainer_of(tmp_path / "out", bert(), Sentences(40), InformationMonitor(), num_train_epochs=3)
     again.train(resume_from_checkpoint=True)
-    assert "resumes at update 5" in capsys.readouterr().err
-    assert [(s.step, s.epoch) for s in run.snapshots] == [(0, None), (5, 1), (10, 2)]
+    assert "goes on from update 5" in capsys.readouterr().err
+    assert [(s.step, s.epoch) for s in run.snapshots] == [(5, 1), (10, 2), (15, 3)]
 
 
 @pytest.mark.filterwarnings("ignore:'pin_memory' argument is set as true but no accelerator is found")
