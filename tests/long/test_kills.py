@@ -19,7 +19,7 @@ from ibmon.runs.log import LogReader
 from support import finished, history_of, started, wait_for
 
 pytestmark = pytest.mark.long
-EPOCHS = 400
+EPOCHS = 200
 
 
 def _run() -> RunDirectory:
