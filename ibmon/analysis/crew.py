@@ -41,17 +41,17 @@ class Workers:
 
     @classmethod
     def of(cls, works: Sequence[Work], jobs: int | None = None) -> Workers:
-        """As many as are asked for; else one for each core (``OMP_NUM_THREADS`` cores, where that is set), and one for a GPU.
+        """As many as are asked for; else one for each core, and one for a GPU; never more than there are snapshots.
 
-        They are never more than there are snapshots, and have no more threads together than there are cores.
+        Each has one thread, or ``OMP_NUM_THREADS`` where that is set, while they have no more together than there are cores:
+        snapshots are shared out far better than the work on one (benchmarks/analyse.py).
         """
         said = os.environ.get("OMP_NUM_THREADS", "")
-        most = max(1, int(said)) if said.isdecimal() else cores()
+        threads = max(1, int(said)) if said.isdecimal() else 1
         if jobs is None:
-            each = most if said.isdecimal() else 1
-            jobs = cores() // each if all(work.device == "cpu" for work in works) else 1
+            jobs = cores() // threads if all(work.device == "cpu" for work in works) else 1
         count = max(1, min(jobs, sum(len(work.items) for work in works)))
-        return cls(count, min(most, max(1, cores() // count)))
+        return cls(count, min(threads, max(1, cores() // count)))
 
 
 class Hand:

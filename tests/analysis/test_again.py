@@ -137,7 +137,8 @@ def test_what_no_run_can_measure_is_a_wrong_command(runs: list[RunDirectory]) ->
     [
         (None, "", Workers(8, 1)),
         (None, "4", Workers(2, 4)),
-        (2, "", Workers(2, 4)),
+        (2, "", Workers(2, 1)),
+        (2, "4", Workers(2, 4)),
         (8, "4", Workers(8, 1)),
         (100, "", Workers(9, 1)),
         (None, "16", Workers(1, 8)),
