@@ -1,5 +1,6 @@
 """A script not written for ibmon: two processes train one model, by DDP or sharded. Rank 0 saves the weights."""
 
+import os
 import sys
 
 import torch
@@ -44,7 +45,7 @@ for _ in range(8):
 weights = {k: v.full_tensor() if hasattr(v, "full_tensor") else v for k, v in trained.state_dict().items()}
 if rank == 0:
     torch.save((weights, torch.get_rng_state()), out)
-dist.barrier()
 if monitor:
     monitor.close()
-dist.destroy_process_group()
+# Taking the group apart aborts a process of gloo's now and then, without ibmon as well.
+os._exit(0)
