@@ -169,9 +169,10 @@ def _ruler(axis: Axis, name: str, values: Sequence[np.ndarray], marks: Sequence[
     ruler = plotext.figure.ruler(name, 0)
     ruler.lim(low, high)
     ends = (10.0**low, 10.0**high) if axis.scale == "log" else (low, high)
-    shown = ticks(*ends, axis.scale, 5)
+    shown = [(float(_laid(np.array(value), axis.scale)), label) for value, label in ticks(*ends, axis.scale, 5)]
+    shown = [(at, label) for at, label in shown if math.isfinite(at)]
     if shown:
-        ruler.ticks(_laid(np.array([value for value, _ in shown]), axis.scale).tolist(), [label for _, label in shown])
+        ruler.ticks([at for at, _ in shown], [label for _, label in shown])
     if axis.label:
         plotext.figure.label(clean(axis.label), name, 0)
     return low, high

@@ -1,6 +1,7 @@
 """Figures on a plain standard output."""
 
 import re
+from typing import Literal
 
 import numpy as np
 import plotext
@@ -73,6 +74,15 @@ def test_long_numbers_leave_the_ramp_what_room_there_is(columns: int, colour: bo
             Heatmap(name="h", title="h", values=values, row_labels=("a", "b"), centre=centre),
         ):
             check(render(figure, columns, 8, colour), columns, 8)
+
+
+@pytest.mark.parametrize("value", [3.44052619e-200, 2.7e99, 1e-323, 1.0])
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_a_single_value_however_small_has_an_axis(value: float, scale: Literal["linear", "log"]) -> None:
+    once = np.array([1])
+    axis = Axis(label="x", scale=scale)
+    line = Line(label="line", x=once.astype(float), y=np.array([value]), step=once)
+    check(render(Curves(name="c", title="c", x=axis, y=axis, lines=(line,)), 40, 12, False), 40, 12)
 
 
 @settings(max_examples=60, deadline=None)
