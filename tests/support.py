@@ -73,10 +73,10 @@ def written(records: Iterable[AnyRecord], *, role: str = "trainer", run: RunDire
     return run
 
 
-def results_in(run: RunDirectory) -> Counter[tuple[int, str]]:
-    """How often each (seq, job) stands in the logs."""
+def results_in(run: RunDirectory) -> Counter[tuple[int, int, str]]:
+    """How often each (segment, seq, job) stands in the logs."""
     logs = run.logs("analyst")
-    return Counter((r.seq, r.job) for path in logs for r in LogReader(path).read(2**26) if isinstance(r, Result))
+    return Counter((r.segment, r.seq, r.job) for path in logs for r in LogReader(path).read(2**28) if isinstance(r, Result))
 
 
 def finish(crew: Crew, each: Callable[[], None] = lambda: None) -> None:

@@ -70,7 +70,7 @@ def test_two_workers_measure_all_of_two_runs_once_and_as_one_analyst_would(runs:
     assert seen[0] == 0 < seen[-1]
     for run, work in zip(runs, works, strict=True):
         assert set(results_in(run).values()) == {1}
-        assert {seq for seq, job in results_in(run) if job == JOB} == set(range(5))
+        assert {seq for _, seq, job in results_in(run) if job == JOB} == set(range(5))
         assert (work.outcome().new, work.outcome().problems) == (crew.total[run], ())
         assert not status(run).analysing and locks.holder(run.lock("analyst")) is None
         assert lacking(run, ASKED).items == ()

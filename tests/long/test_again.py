@@ -82,7 +82,7 @@ def test_killing_workers_again_and_again_loses_and_doubles_nothing() -> None:
     assert len(killed) == 4
     for run, work in zip(runs, works, strict=True):
         assert set(results_in(run).values()) == {1}
-        assert len([seq for seq, job in results_in(run) if job == JOB]) == 9
+        assert len([seq for _, seq, job in results_in(run) if job == JOB]) == 9
         assert work.outcome().problems == ()
         assert work.outcome().new == work.results == crew.done[run]
         assert not history_of(run).disabled
@@ -106,7 +106,7 @@ def test_ctrl_c_keeps_what_was_measured_and_says_how_to_go_on(monkeypatch: pytes
     run = trained_run()
     command = [sys.executable, "-m", "ibmon", "analyse", run.id, "-a", JOB, "--jobs", "2"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        wait_for(lambda: any(job == JOB for _, job in results_in(run)), 120)
+        wait_for(lambda: any(job == JOB for _, _, job in results_in(run)), 120)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -123,7 +123,7 @@ def test_workers_end_after_their_job_where_who_hands_out_is_killed(monkeypatch: 
     monkeypatch.setenv("SLOW", "3")
     run = trained_run()
     process = subprocess.Popen([sys.executable, "-m", "ibmon", "analyse", run.id, "-a", JOB, "--jobs", "2"])
-    wait_for(lambda: any(job == JOB for _, job in results_in(run)), 120)
+    wait_for(lambda: any(job == JOB for _, _, job in results_in(run)), 120)
     process.kill()
     process.wait()
     assert locks.holder(run.lock("analyst")) is not None  # nobody else begins while they are at it

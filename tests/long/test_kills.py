@@ -7,16 +7,13 @@ import os
 import random
 import signal
 import time
-from collections import Counter
 
 import pytest
 
-from ibmon.records import Result
 from ibmon.runs import locks
 from ibmon.runs.directory import RunDirectory, status
 from ibmon.runs.history import History
-from ibmon.runs.log import LogReader
-from support import finished, history_of, started, wait_for
+from support import finished, history_of, results_in, started, wait_for
 
 pytestmark = pytest.mark.long
 EPOCHS = 200
@@ -25,13 +22,6 @@ EPOCHS = 200
 def _run() -> RunDirectory:
     parameters = {"epochs": EPOCHS, "seed": 2}
     return started(parameters=parameters, seed=2, schedule="every:4epochs", estimators=["binning", "kde"])
-
-
-def _lines(run: RunDirectory) -> Counter[tuple[int, int, str]]:
-    """How often each (segment, seq, job) stands in the logs."""
-    return Counter(
-        (r.segment, r.seq, r.job) for path in run.logs("analyst") for r in LogReader(path).read(2**28) if isinstance(r, Result)
-    )
 
 
 def _values(history: History) -> dict[tuple[str, ...], dict[int, float | None]]:
@@ -80,7 +70,7 @@ def test_killing_the_analyst_again_and_again_loses_and_doubles_nothing(
         time.sleep(0.05)
     assert kills >= 4
     history = history_of(run)
-    assert set(_lines(run).values()) == {1}, "a measurement was logged twice"
+    assert set(results_in(run).values()) == {1}, "a measurement was logged twice"
     assert _values(history) == undisturbed
     assert history.captured == history.measured
     assert not history.disabled and not history.dropped
@@ -97,7 +87,7 @@ def test_killing_the_trainer_keeps_all_that_was_captured(undisturbed: dict[tuple
         wait_for(lambda r=run: status(r).state == "lost", 5)
         wait_for(lambda r=run: finished(r), 100)
         history = history_of(run)
-        assert set(_lines(run).values()) == {1}
+        assert set(results_in(run).values()) == {1}
         for key, values in _values(history).items():
             expected = undisturbed[key]
             assert values == {step: expected[step] for step in values}
@@ -114,13 +104,13 @@ def test_a_restart_goes_on_as_a_new_segment_after_everything_that_was_seen() -> 
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: finished(run), 100)
-    before = {key[:2] for key in _lines(run)}
+    before = {key[:2] for key in results_in(run)}
     launch.start(run)
     wait_for(lambda: len(run.logs("trainer")) == 2 and finished(run), 200)
-    after = {key[:2] for key in _lines(run)} - before
+    after = {key[:2] for key in results_in(run)} - before
     assert {segment for segment, _ in after} == {2}
     assert min(seq for _, seq in after) > max(seq for _, seq in before)
-    assert set(_lines(run).values()) == {1}
+    assert set(results_in(run).values()) == {1}
     assert status(run).state == "finished"
 
 
@@ -170,5 +160,5 @@ def test_a_plugin_that_kills_the_analyst_is_switched_off_by_name(tmp_path, monke
     assert (disabled.job, disabled.source) == ("deadly", "ibmon-deadly 1.0")
     assert "died 2 times" in disabled.reason
     assert history.captured == history.measured == 31
-    assert set(_lines(run).values()) == {1}
+    assert set(results_in(run).values()) == {1}
     assert len(history.select("I(X;T)", layer="1")[0].value) == 31
