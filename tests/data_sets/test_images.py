@@ -111,16 +111,16 @@ def test_an_idx_file_gives_back_the_array(tmp_path_factory, array):
 @pytest.mark.parametrize(
     "content",
     [
-        b"",
-        b"not gzip at all",
-        gzip.compress(b""),
-        gzip.compress(b"\0\0\x08\x01" + struct.pack(">I", 3) + b"abc"),  # one dimension, two were asked for
-        gzip.compress(b"\0\0\x0d\x02" + struct.pack(">2I", 1, 1) + b"abcd"),  # floats
-        gzip.compress(b"\0\0\x08\x02" + b"\0\0\0"),
-        gzip.compress(b"\0\0\x08\x02" + struct.pack(">2I", 2, 2) + b"abc"),
-        gzip.compress(b"\0\0\x08\x02" + struct.pack(">2I", 2, 2) + b"abcde"),
-        gzip.compress(b"\0\0\x08\x02" + struct.pack(">2I", 2**32 - 1, 2**32 - 1)),
-        idx(np.zeros((9, 9), np.uint8))[:-9],
+        pytest.param(b"", id="empty"),
+        pytest.param(b"not gzip at all", id="not gzip"),
+        pytest.param(gzip.compress(b""), id="gzip of nothing"),
+        pytest.param(gzip.compress(b"\0\0\x08\x01" + struct.pack(">I", 3) + b"abc"), id="one dimension, two were asked for"),
+        pytest.param(gzip.compress(b"\0\0\x0d\x02" + struct.pack(">2I", 1, 1) + b"abcd"), id="floats"),
+        pytest.param(gzip.compress(b"\0\0\x08\x02" + b"\0\0\0"), id="header cut short"),
+        pytest.param(gzip.compress(b"\0\0\x08\x02" + struct.pack(">2I", 2, 2) + b"abc"), id="a byte too few"),
+        pytest.param(gzip.compress(b"\0\0\x08\x02" + struct.pack(">2I", 2, 2) + b"abcde"), id="a byte too many"),
+        pytest.param(gzip.compress(b"\0\0\x08\x02" + struct.pack(">2I", 2**32 - 1, 2**32 - 1)), id="sizes beyond any memory"),
+        pytest.param(idx(np.zeros((9, 9), np.uint8))[:-9], id="gzip cut short"),
     ],
 )
 def test_what_is_no_idx_file_of_that_form_is_damaged(tmp_path, content):
