@@ -11,19 +11,21 @@ from ibmon import Axis, Curves, Figure, History, Line, Plane, Series, Trajectory
 
 from .information_plane_curves import flag_names, raised
 from .moments import training
-from .naming import named_set, slug, where
+from .naming import ending, named_set, slug, where
 
 _SCREEN = "generalisation"
 _NORM = "‖T‖₂"
 _NOTE = "snapshots at whose step the gap was logged"
+_TOLD = "H(Y) − cross-entropy"
 
 
 def figures(history: History) -> list[Figure]:
-    """The gaps against I(X;T) of a layer, with a path for each estimator, and against its norm; norms of all layers through
-    training.
+    """The gaps against I(X;T) of a layer, with a path for each estimator, and against its norm; what each layer tells about Y
+    against I(X;T), a plane for each estimator; norms of all layers through training.
 
-    Gaps are logged scalars whose name ends in "gap", of the step of a snapshot. They are asked of each job of the analysis and
-    each evaluation set. The first plane is important.
+    Gaps are logged scalars whose name ends in "gap", of the step of a snapshot; what a layer tells is a scalar
+    "LAYER/H(Y) − cross-entropy..." in bits. They are asked of each job of the analysis and each evaluation set. The first plane
+    is important.
     """
     norms = history.select(_NORM, job="generalisation")
     drawn: list[Figure] = []
@@ -33,6 +35,7 @@ def figures(history: History) -> list[Figure]:
         suffix = "".join(f"-{slug(part)}" for part in named_set(evaluation))
         for name, gap in _gaps(history).items():
             drawn += _planes(name, gap, layer, _information(history, layer, evaluation), own, suffix)
+        drawn += _told(history, [s.subject["layer"] for s in own], evaluation)
         drawn.append(_through_training(own, f"norms{suffix}"))
     first = next((figure for figure in drawn if isinstance(figure, Plane)), None)
     return [replace(figure, important=True) if figure is first else figure for figure in drawn]
@@ -68,15 +71,13 @@ def _planes(
     of_layer = [s for s in norms if s.subject["layer"] == layer]
     drawn: list[Plane] = []
     if information:
-        over_time = any("time" in s.axes for s in information)
-        mean = "mean over timepoints of " if over_time else ""
         drawn.append(
             Plane(
                 name=f"generalisation-{slug(name)}{suffix}",
                 title=f"{name} and information of {layer}{where(information[0])}",
                 screen=_SCREEN,
                 note=_NOTE,
-                x=Axis(label=f"{mean}I(X;{'H_t' if over_time else 'T'}) [bits]", limits=(0.0, None)),
+                x=_information_axis(information),
                 y=y,
                 trajectories=tuple(_path(s, gap, _label(s, information)) for s in information),
             )
@@ -96,20 +97,50 @@ def _planes(
     return drawn
 
 
+def _information_axis(information: Sequence[Series]) -> Axis:
+    over_time = any("time" in s.axes for s in information)
+    mean = "mean over timepoints of " if over_time else ""
+    return Axis(label=f"{mean}I(X;{'H_t' if over_time else 'T'}) [bits]", limits=(0.0, None))
+
+
+def _told(history: History, layers: Sequence[str], evaluation: str) -> list[Plane]:
+    """What layers tell about Y, as the training logs it, against I(X;T): the information plane by a bound on I(T;Y)."""
+    planes: dict[str, Plane] = {}
+    for layer in layers:
+        for information in _information(history, layer, evaluation):
+            for name, told in history.scalars.items():
+                owner, _, quantity = name.rpartition("/")
+                if owner != layer or not quantity.startswith(_TOLD):
+                    continue
+                by = quantity.removeprefix(_TOLD).removesuffix("[bits]").strip()
+                key = f"generalisation-told{'-' + slug(by) if by else ''}{ending(information)}"
+                plane = planes.get(key) or Plane(
+                    name=key,
+                    title=f"what layers tell{where(information)}, {information.estimator}",
+                    screen=_SCREEN,
+                    note="snapshots at whose step it was logged",
+                    x=_information_axis([information]),
+                    y=Axis(label=quantity),
+                    trajectories=(),
+                )
+                planes[key] = replace(plane, trajectories=(*plane.trajectories, _path(information, told, layer)))
+    return list(planes.values())
+
+
 def _label(series: Series, among: Sequence[Series]) -> str:
     """The estimator; with the analysis where that alone says two things."""
     alone = sum(s.estimator == series.estimator for s in among) == 1
     return series.estimator if alone else f"{series.estimator} ({series.job.partition('/')[0]})"
 
 
-def _path(x: Series, gap: Series, label: str) -> Trajectory:
-    """The snapshots at whose step the gap was logged, with the last that was logged there.
+def _path(x: Series, logged: Series, label: str) -> Trajectory:
+    """The snapshots at whose step it was logged, with the last that was logged there.
 
     Timepoints are averaged, open where most are saturated; then of replicas the median, and the single networks.
     """
-    newest = len(gap.step) - 1 - np.unique(gap.step[::-1], return_index=True)[1]
-    step, rows, places = np.intersect1d(x.step, gap.step[newest], return_indices=True)
-    y = gap.value[newest][places]
+    newest = len(logged.step) - 1 - np.unique(logged.step[::-1], return_index=True)[1]
+    step, rows, places = np.intersect1d(x.step, logged.step[newest], return_indices=True)
+    y = logged.value[newest][places]
     values = _over_time(x, x.value[rows])
     members = "replica" in x.axes
     saturated = _over_time(x, raised(x, "saturated")[rows].astype(np.float64))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log
 from pathlib import Path
@@ -121,15 +121,21 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a model says the first words that it was trained on, and as many of the validation part."""
+    """How a model says the first words that it was trained on, and as many of the validation part.
+
+    ``told`` are the bits that each layer tells about the words of the evaluation set, see ``lenses``.
+    """
 
     train: Said
     validation: Said
+    told: Mapping[str, float]
 
     def log(self, monitor: ibmon.Monitor) -> None:
         monitor.log("train", **self.train.logged())
         gap = self.validation.perplexity - self.train.perplexity
         monitor.log("validation", **self.validation.logged(), **{"perplexity gap": gap})
+        for layer, bits in self.told.items():
+            monitor.log(layer, **{"H(Y) − cross-entropy by lens [bits]": bits})
 
 
 @torch.no_grad()

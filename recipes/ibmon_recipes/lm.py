@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import ceil
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ from torch import nn
 
 import ibmon
 from ibmon import penalties
-from ibmon_recipes import language
+from ibmon_recipes import language, lenses
 from ibmon_recipes.annealing import Annealing, Fading
 from ibmon_recipes.bayesian import BayesianLSTMs
 from ibmon_recipes.language import Report, Text, said
@@ -38,6 +39,25 @@ def evaluation_set(text: Text, samples: int, time: int, device: torch.device) ->
         model.read(tokens)  # the probabilities of a whole vocabulary at every word would outweigh all layers
 
     return ibmon.EvaluationSet(inputs.to(device), {"next": targets.to(device)}, forward=forward, vocabulary=text.vocabulary)
+
+
+def layers_told(
+    text: Text, most: int, samples: int, time: int, count: int, device: torch.device
+) -> Callable[[LanguageModel], dict[str, float]]:
+    """What gives the bits that each layer of a network tells about the words of the evaluation set, by ``lenses.informative``.
+
+    The lenses learn from ``most`` words of the training part, or from as many as it has, in stretches of ``time`` like those of
+    the evaluation set. Nothing is asked of any layer where they are too few for a stretch.
+    """
+    stretches = min(most, len(text.train) - 1) // time
+    if not stretches:
+        return lambda network: {}
+    words, following = language.windows(text.train, stretches, time)
+    learnt = words.to(device), following.to(device)
+    words, following = language.windows(text.validation, samples, time)
+    asked = words.to(device), following.to(device)
+    entropy = language.entropy(text.validation[1:])
+    return lambda network: lenses.informative(network, learnt, asked, entropy, count)
 
 
 def built(model: Model, size: Size, words: int, *, bottleneck: bool, seed: int) -> LanguageModel:
@@ -112,6 +132,7 @@ def train(
     train_words: int | None = None,
     vocabulary: int = 0,
     eval_samples: int = 300,
+    lens_words: int = 20_000,
     seed: int = 0,
 ) -> None:
     """A recurrent network says the next word of the Penn Treebank, WikiText-2 or a text of yours, with a penalty on its states.
@@ -120,8 +141,9 @@ def train(
     whether dropout comes before it; here it is of h or c themselves. T is taken over stretches of validation text at every word:
     the states h and c of every layer, of random states the mean. Perplexity, norm of the last layer's states, entropy of the
     prediction and the bound H(Y) − cross-entropy on I(T;Y) are logged of the validation part, of as many words that were
-    trained on, and, at the end, of the test part. Where SGD goes back to its best weights, theirs are logged again, and the
-    test part, like the last snapshot, is of the best of all.
+    trained on, and, at the end, of the test part; the bound of every layer by a lens, over the stretches of validation text.
+    Where SGD goes back to its best weights, theirs are logged again, and the test part, like the last snapshot, is of the best
+    of all.
 
     Args:
         data: ptb, wikitext-2, or a text file, whose last lines validate and test
@@ -151,6 +173,7 @@ def train(
         train_words: first words of the training part that are trained on, 0 for all; 450 000 for small, else all
         vocabulary: most frequent words that are kept, 0 for all
         eval_samples: stretches of validation text that the layers are recorded in
+        lens_words: words of the training part that the lens of every layer is fitted to after an epoch; 0 for no lenses
         seed: of the weights, dropout, noise and random states
     """
     chosen = asked(
@@ -167,8 +190,8 @@ def train(
         batch=batch,
         train_words=train_words,
     )
-    if min(bptt, eval_samples) < 1 or vocabulary < 0:
-        raise ibmon.IbmonError("bptt and eval-samples are 1 or more, and vocabulary 0 or more.")
+    if min(bptt, eval_samples) < 1 or min(vocabulary, lens_words) < 0:
+        raise ibmon.IbmonError("bptt and eval-samples are 1 or more, vocabulary and lens-words 0 or more.")
     refuse(penalty, model, norm=norm, convention=eta_convention, place=place, noise=gp_noise)
     device = monitor.device
     text = language.text(data, words=chosen.train_words, kept=vocabulary)
@@ -200,6 +223,7 @@ def train(
     annealing = None
     if not chosen.adam:
         annealing = Fading(network, descent, chosen.epochs) if chosen.fading else Annealing(network, descent)
+    told = layers_told(text, lens_words, eval_samples, bptt, chosen.batch, device)
     best: Report | None = None
     seen = trained[: len(validation)]
     torch.manual_seed(seed)  # dropout, noise and random states
@@ -222,7 +246,8 @@ def train(
             descent.step()
             descent.zero_grad()
             states = detached(read.last)
-        now = Report(*(said(network, part, chosen.batch, bptt) for part in (seen, validation)))
+        trained_on, held_out = (said(network, part, chosen.batch, bptt) for part in (seen, validation))
+        now = Report(trained_on, held_out, told(network))
         now.log(monitor)
         monitor.log("unigrams on validation", perplexity=reference)
         if weight:

@@ -49,13 +49,19 @@ def test_the_norm_is_the_mean_over_what_is_data() -> None:
 
 
 def run_of(
-    folder: Path, gaps: Sequence[tuple[int, float]], *, layer: str = "", over_time: bool = False, part: str = "test"
+    folder: Path,
+    gaps: Sequence[tuple[int, float]],
+    *,
+    layer: str = "",
+    over_time: bool = False,
+    part: str = "test",
+    told: Sequence[Scalars] = (),
 ) -> RunDirectory:
     """Snapshots at steps 0, 10, 20, 30 of layers ``a`` and ``b``; I(X;T) of b is 5, 4, 3, 2 bits, of a one bit more."""
     lines: list[AnyRecord] = [
         Scalars(segment=1, name=part, step=step, epoch=step / 10, values={"loss gap": gap, "loss": 1.0}) for step, gap in gaps
     ]
-    run = written(lines)
+    run = written([*lines, *told])
     results: list[AnyRecord] = []
     for seq in range(4):
         step, epoch = 10 * seq, float(seq)
@@ -127,6 +133,30 @@ def test_timepoints_are_averaged(tmp_path: Path) -> None:
 
 def test_without_a_gap_there_are_the_norms(tmp_path: Path) -> None:
     assert list(figures_of(run_of(tmp_path, []))) == ["norms"]
+
+
+def test_what_layers_tell_is_set_against_their_information(tmp_path: Path) -> None:
+    def said(layer: str, step: int, value: float, quantity: str = "H(Y) − cross-entropy by lens [bits]") -> Scalars:
+        return Scalars(segment=1, name=layer, step=step, epoch=step / 10, values={quantity: value})
+
+    told = [said(who, step, k + step / 100) for k, who in enumerate("abc") for step in (10, 15, 30)]
+    told.append(said("test", 10, 7.0, "H(Y) − cross-entropy [bits]"))  # of no layer
+    found = figures_of(run_of(tmp_path, [], told=told))
+    assert list(found) == [
+        "generalisation-told-by-lens-binning",
+        "generalisation-told-by-lens-kde-variance-0.1",
+        "norms",
+    ]
+    plane = found["generalisation-told-by-lens-kde-variance-0.1"]
+    assert isinstance(plane, Plane) and plane.x.label == "I(X;T) [bits]" and "by lens" in plane.y.label
+    assert [t.label for t in plane.trajectories] == ["a", "b"], "c is no layer that was watched"
+    a, b = plane.trajectories
+    assert a.step.tolist() == b.step.tolist() == [10, 30]
+    assert a.x.tolist() == [5.5, 3.5] and a.y.tolist() == [0.1, 0.3]
+    assert b.x.tolist() == [4.5, 2.5] and b.y.tolist() == [1.1, 1.3]
+    plain = figures_of(run_of(tmp_path, [], told=[said("b", 10, 0.5, "H(Y) − cross-entropy [bits]")], over_time=True))
+    assert "generalisation-told-binning" in plain
+    assert "mean over timepoints of I(X;H_t)" in render(plain["generalisation-told-binning"], 80, 24, False)
 
 
 def test_runs_are_laid_over_each_other(tmp_path: Path) -> None:

@@ -412,6 +412,23 @@ def test_a_chain_of_words_is_learned_up_to_its_coins(small: dict[str, Any], alon
     assert last["perplexity gap"] == pytest.approx(last["perplexity"] - run.logged["train"][-1]["perplexity"])
 
 
+LENS = "H(Y) − cross-entropy by lens [bits]"
+
+
+def test_what_each_layer_tells_is_logged_after_every_epoch(small: dict[str, Any], alone: Callable[..., Any]) -> None:
+    options = {**small, "epochs": 9, "hidden": 16, "lr": 0.02}
+    run, without = alone(train, **options), alone(train, **options, lens_words=0)
+    text = language.text(small["data"])
+    for place in PLACES:
+        told = [said[LENS] for said in run.logged[place]]
+        assert len(told) == 9 and told[-1] > max(1, told[0]), "the first layer knows the word, and so most of what can be known"
+        assert told[-1] < language.entropy(text.validation[1:]) - 0.5, "a coin decides"
+    assert not set(PLACES) & set(without.logged) and without.losses == run.losses
+    assert all(torch.equal(a, b) for a, b in zip(run.model.parameters(), without.model.parameters(), strict=True))
+    with pytest.raises(IbmonError, match="lens-words 0 or more"):
+        alone(train, **small, lens_words=-1)
+
+
 SGD = {"size": "medium", "hidden": 16, "dropout": 0.0}
 
 
@@ -455,6 +472,9 @@ def test_the_last_snapshot_and_all_newest_numbers_are_of_the_best_weights(
     tried = scalars["validation/perplexity"]
     epoch, last = scalars["best weights/epoch"].value[-1], tried.epoch[-1]
     assert epoch < last <= epochs and (last == epochs) == (decays > 0), "or this tests nothing"
+    for place in network.places:
+        told = scalars[f"{place}/{LENS}"]
+        assert told.value[-1] == told.value[told.epoch == epoch][0]
     assert tried.value[-1] == tried.value.min() == tried.value[tried.epoch == epoch][0]
     assert language.said(network, text.validation, 4, 7).perplexity == pytest.approx(tried.value[-1], rel=1e-4)
     assert language.said(network, text.test, 4, 7).perplexity == pytest.approx(scalars["test/perplexity"].value[-1], rel=1e-4)
@@ -543,7 +563,7 @@ def test_a_run_shows_what_is_said_and_states_at_every_word(small: dict[str, Any]
         ({"eval_samples": 0}, "are 1 or more"),
         ({"epochs": -1}, "are 0 or more"),
         ({"train_words": -1}, "are 0 or more"),
-        ({"vocabulary": -1}, "vocabulary 0 or more"),
+        ({"vocabulary": -1}, "vocabulary and lens-words 0 or more"),
         ({"lr": 0.0}, "lr is a number above 0"),
         ({"lr": float("inf")}, "lr is a number above 0"),
         ({"weight_decay": -1e-3}, "weight-decay are numbers from 0 on"),
