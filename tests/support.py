@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ibmon.analysis.again import Asked, Outcome
     from ibmon.analysis.crew import Crew
 
+PATIENCE = 300.0
+"""Seconds after which what has not come is taken never to come; a busy machine has let tests wait for ninety."""
+
 
 def ibmon(*arguments: str, cwd: Path | None = None, timeout: float = 240, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
@@ -43,7 +46,7 @@ def history_of(run: RunDirectory) -> History:
     return reader.history()
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60.0, what: str = "") -> None:
+def wait_for(condition: Callable[[], bool], what: str = "", *, seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s in vain {what}"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pyte
 
-from support import wait_for
+from support import PATIENCE, wait_for
 
 _SCRUBBED = ("COLORTERM", "COLORFGBG", "NO_COLOR", "COLUMNS", "LINES", "TMUX", "STY", "SSH_CONNECTION")
 Cell = tuple[str, str, str, bool, bool]
@@ -107,9 +107,9 @@ class Terminal:
             self.read(left, left)
         return self.sent - sent, self.packed - packed
 
-    def see(self, *words: str, seconds: float = 30.0) -> None:
+    def see(self, *words: str) -> None:
         """Wait until each of the words stands in a line."""
-        end, alive = time.monotonic() + seconds, True
+        end, alive = time.monotonic() + PATIENCE, True
         while not all(any(word in line for line in self.display) for word in words):
             assert alive and time.monotonic() < end, f"never saw {words}:\n{self.text()}"
             alive = self.read(0.1, 0.5)
@@ -119,7 +119,7 @@ class Terminal:
 
     def code(self) -> int:
         """The exit code of the child, once it has come to its end."""
-        wait_for(lambda: not self.read(0.1, 0.5), 30, "for the end of the child")
+        wait_for(lambda: not self.read(0.1, 0.5), "for the end of the child")
         pid, status = os.waitpid(self.pid, 0)
         self.pid = 0
         assert pid
@@ -165,7 +165,7 @@ class Tmux:
     def reconnect(self) -> None:
         """A new shell, as after a line that broke: the old one was left in the middle of a picture."""
         self._do("respawn-pane", "-k", "env", "PS1=$ ", "sh")
-        wait_for(lambda: self.screen().strip() == "$", 20)
+        wait_for(lambda: self.screen().strip() == "$")
 
     def screen(self) -> str:
         return self._do("capture-pane", "-p")
@@ -181,15 +181,15 @@ class Tmux:
     def pane(self) -> int:
         return int(self._do("display-message", "-p", "#{pane_pid}"))
 
-    def see(self, *words: str, seconds: float = 60) -> None:
+    def see(self, *words: str, seconds: float = PATIENCE) -> None:
         try:
-            wait_for(lambda: all(word in self.screen() for word in words), seconds)
+            wait_for(lambda: all(word in self.screen() for word in words), seconds=seconds)
         except AssertionError:
             raise AssertionError(f"never saw {words}:\n{self.screen()}") from None
 
-    def gone(self, word: str, seconds: float = 30) -> None:
+    def gone(self, word: str) -> None:
         try:
-            wait_for(lambda: word not in self.screen(), seconds)
+            wait_for(lambda: word not in self.screen())
         except AssertionError:
             raise AssertionError(f"still there: {word}\n{self.screen()}") from None
 

@@ -111,7 +111,7 @@ def test_room_comes_back_when_the_analyst_takes_groups_away(tmp_path: Path) -> N
     heard = _Heard()
     writer = heard.writer(tmp_path, bound=spool_module.size_of(_snapshot()))
     writer.offer(_snapshot())
-    wait_for(lambda: bool(groups(tmp_path)), 10)
+    wait_for(lambda: bool(groups(tmp_path)))
     writer.offer(_snapshot())
     assert heard.dropped.keys() == {1}
     remove_group(groups(tmp_path)[0])
@@ -124,7 +124,7 @@ def test_lossless_waits_for_room(tmp_path: Path) -> None:
     heard = _Heard()
     writer = heard.writer(tmp_path, bound=spool_module.size_of(_snapshot()))
     writer.offer(_snapshot())
-    wait_for(lambda: bool(groups(tmp_path)), 10)
+    wait_for(lambda: bool(groups(tmp_path)))
     threading.Timer(0.2, lambda: remove_group(groups(tmp_path)[0])).start()
     writer.offer(_snapshot(), wait=lambda: True)
     writer.close()

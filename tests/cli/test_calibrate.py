@@ -110,7 +110,7 @@ def test_what_is_refused(command: Command, run: RunDirectory) -> None:
 @pytest.mark.long
 def test_a_run_of_a_real_training(command: Command) -> None:
     found = started("slope", str(RECIPE), keep_snapshots=True, parameters={"epochs": 20})
-    wait_for(lambda: finished(found), 120, "for the training")
+    wait_for(lambda: finished(found), "for the training")
     done = command("calibrate", "all", found.path)
     assert (done.code, "no more than the smallest size" in done.err) == (2, True), done.err
     assert (found.figures / "sensitivity.png").stat().st_size > 10_000

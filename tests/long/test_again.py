@@ -106,12 +106,12 @@ def test_ctrl_c_keeps_what_was_measured_and_says_how_to_go_on(monkeypatch: pytes
     run = trained_run()
     command = [sys.executable, "-m", "ibmon", "analyse", run.id, "-a", JOB, "--jobs", "2"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        wait_for(lambda: any(job == JOB for _, _, job in results_in(run)), 120)
+        wait_for(lambda: any(job == JOB for _, _, job in results_in(run)))
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert said == f"ibmon: What has been measured is kept; go on with: ibmon analyse {run.id} -a {JOB} --jobs 2\n"
-    wait_for(lambda: locks.holder(run.lock("analyst")) is None, 30)
+    wait_for(lambda: locks.holder(run.lock("analyst")) is None)
     before = sum(results_in(run).values())
     monkeypatch.setenv("SLOW", "0")
     done = again(run, Asked((), (JOB,)))
@@ -123,11 +123,11 @@ def test_workers_end_after_their_job_where_who_hands_out_is_killed(monkeypatch: 
     monkeypatch.setenv("SLOW", "3")
     run = trained_run()
     process = subprocess.Popen([sys.executable, "-m", "ibmon", "analyse", run.id, "-a", JOB, "--jobs", "2"])
-    wait_for(lambda: any(job == JOB for _, _, job in results_in(run)), 120)
+    wait_for(lambda: any(job == JOB for _, _, job in results_in(run)))
     process.kill()
     process.wait()
     assert locks.holder(run.lock("analyst")) is not None  # nobody else begins while they are at it
-    wait_for(lambda: locks.holder(run.lock("analyst")) is None, 60)
+    wait_for(lambda: locks.holder(run.lock("analyst")) is None)
     before = results_in(run)
     time.sleep(1.0)
     assert results_in(run) == before and set(before.values()) == {1}

@@ -52,7 +52,7 @@ def test_training_is_bit_for_bit_the_same(script: str, options: dict[str, Any] |
     assert _same(alone, again), "the script itself is not reproducible"
     watched = _weights(script, tmp_path / "c.pt", *given, "--monitor")
     (run,) = find_runs()
-    wait_for(lambda: finished(run), 200, "for the analysis")
+    wait_for(lambda: finished(run), "for the analysis")
     history = history_of(run)
     assert history.captured == history.measured == snapshots, history.notices
     assert not history.dropped and not history.failures

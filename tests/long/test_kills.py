@@ -39,7 +39,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, ...
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IBMON_RUNS", str(tmp_path_factory.mktemp("undisturbed")))
         run = _run()
-        wait_for(lambda: finished(run), 200)
+        wait_for(lambda: finished(run))
     history = history_of(run)
     assert not history.dropped
     return _values(history)
@@ -61,8 +61,7 @@ def test_killing_the_analyst_again_and_again_loses_and_doubles_nothing(
                 lambda seen=before, when=moment: (
                     finished(run)
                     or (time.monotonic() > when and sum(p.stat().st_size for p in run.logs("analyst")) > seen + 4000)
-                ),
-                60,
+                )
             )
             if locks.holder(run.lock("analyst")) == pid:
                 os.kill(pid, signal.SIGKILL)
@@ -79,13 +78,13 @@ def test_killing_the_analyst_again_and_again_loses_and_doubles_nothing(
 def test_killing_the_trainer_keeps_all_that_was_captured(undisturbed: dict[tuple[str, ...], dict[int, float | None]]) -> None:
     for seed in range(4):
         run = _run()
-        wait_for(lambda r=run: history_of(r).captured > 3, 60)
+        wait_for(lambda r=run: history_of(r).captured > 3)
         time.sleep(random.Random(seed).uniform(0.0, 0.6))
         pid = locks.holder(run.lock("trainer"))
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        wait_for(lambda r=run: status(r).state == "lost", 5)
-        wait_for(lambda r=run: finished(r), 100)
+        wait_for(lambda r=run: status(r).state == "lost", seconds=5)
+        wait_for(lambda r=run: finished(r))
         history = history_of(run)
         assert set(results_in(run).values()) == {1}
         for key, values in _values(history).items():
@@ -99,14 +98,14 @@ def test_a_restart_goes_on_as_a_new_segment_after_everything_that_was_seen() -> 
     from ibmon import launch
 
     run = _run()
-    wait_for(lambda: history_of(run).captured > 3, 60)
+    wait_for(lambda: history_of(run).captured > 3)
     pid = locks.holder(run.lock("trainer"))
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: finished(run), 100)
+    wait_for(lambda: finished(run))
     before = {key[:2] for key in results_in(run)}
     launch.start(run)
-    wait_for(lambda: len(run.logs("trainer")) == 2 and finished(run), 200)
+    wait_for(lambda: len(run.logs("trainer")) == 2 and finished(run))
     after = {key[:2] for key in results_in(run)} - before
     assert {segment for segment, _ in after} == {2}
     assert min(seq for _, seq in after) > max(seq for _, seq in before)
@@ -116,9 +115,9 @@ def test_a_restart_goes_on_as_a_new_segment_after_everything_that_was_seen() -> 
 
 def test_a_stop_takes_the_last_network_and_ends_in_order() -> None:
     run = started(parameters={"epochs": 100_000}, schedule="every:50epochs", estimators=["binning"])
-    wait_for(lambda: history_of(run).captured > 2, 60)
+    wait_for(lambda: history_of(run).captured > 2)
     run.ask("stop")
-    wait_for(lambda: finished(run), 60)
+    wait_for(lambda: finished(run))
     history = history_of(run)
     assert (status(run).state, status(run).detail) == ("finished", "stopped")
     assert history.end is not None and history.steps[-1] == history.end.step
@@ -126,11 +125,11 @@ def test_a_stop_takes_the_last_network_and_ends_in_order() -> None:
 
 def test_a_snapshot_now_is_taken_when_asked() -> None:
     run = started(parameters={"epochs": 100_000}, schedule="at:1epochs", estimators=["binning"])
-    wait_for(lambda: history_of(run).measured == 2, 60)
+    wait_for(lambda: history_of(run).measured == 2)
     run.ask("snapshot")
-    wait_for(lambda: history_of(run).measured == 3, 60)
+    wait_for(lambda: history_of(run).measured == 3)
     run.ask("stop")
-    wait_for(lambda: finished(run), 60)
+    wait_for(lambda: finished(run))
 
 
 def test_a_plugin_that_kills_the_analyst_is_switched_off_by_name(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +153,7 @@ def test_a_plugin_that_kills_the_analyst_is_switched_off_by_name(tmp_path, monke
     )
     monkeypatch.setenv("PYTHONPATH", str(folder))
     run = started(parameters={"epochs": 30}, schedule="every:1epochs", estimators=["binning"])
-    wait_for(lambda: finished(run), 120)
+    wait_for(lambda: finished(run))
     history = history_of(run)
     (disabled,) = history.disabled
     assert (disabled.job, disabled.source) == ("deadly", "ibmon-deadly 1.0")

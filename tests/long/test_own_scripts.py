@@ -59,7 +59,7 @@ def test_several_processes_train_the_same(kind: str, tmp_path: Path) -> None:
     done = ibmon("run", "--lossless", "--", *torchrun, *script, str(tmp_path / "b.pt"), kind, "watched")
     assert done.returncode == 0, done.stderr[-2000:]
     (run,) = find_runs()
-    wait_for(lambda: finished(run), 200, "for the analysis")
+    wait_for(lambda: finished(run), "for the analysis")
     history = history_of(run)
     (a, random), (b, also) = _weights(tmp_path / "a.pt"), _weights(tmp_path / "b.pt")
     assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)

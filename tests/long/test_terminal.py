@@ -30,14 +30,14 @@ def tmux(request: pytest.FixtureRequest, tmp_path: Path, own_runs: Path) -> Iter
     terminal.kill()
     for run in find_runs():
         run.ask("stop")
-    wait_for(lambda: all(finished(run) for run in find_runs()), 60)
+    wait_for(lambda: all(finished(run) for run in find_runs()))
 
 
 def test_watch_leave_come_back(tmux: Tmux) -> None:
     tmux.ibmon(*SLOW)
     tmux.see("● live", "information plane", "I(X;T) [bits]", "H(X)")
     before = points(tmux.screen())
-    wait_for(lambda: points(tmux.screen()) > before, 60, "for the picture to move")
+    wait_for(lambda: points(tmux.screen()) > before, "for the picture to move")
     tmux.keys("?")
     tmux.see("Screens", "the plane screen")
     tmux.keys("Escape")
@@ -78,22 +78,22 @@ def test_killing_any_process(tmux: Tmux) -> None:
     assert viewer
     os.kill(int(viewer[0]), signal.SIGKILL)
     captured = history_of(run).captured
-    wait_for(lambda: history_of(run).captured > captured, 60, "for the training to go on without its viewer")
+    wait_for(lambda: history_of(run).captured > captured, "for the training to go on without its viewer")
     tmux.reconnect()
     tmux.ibmon("watch")
     tmux.see("● live", "H(X)")
     analyst = locks.holder(run.lock("analyst"))
     assert analyst is not None
     os.kill(analyst, signal.SIGKILL)
-    wait_for(lambda: locks.holder(run.lock("analyst")) not in (None, analyst), 60, "for a new analyst")
+    wait_for(lambda: locks.holder(run.lock("analyst")) not in (None, analyst), "for a new analyst")
     measured = history_of(run).measured
-    wait_for(lambda: history_of(run).measured > measured + 5, 60)
+    wait_for(lambda: history_of(run).measured > measured + 5)
     trainer = locks.holder(run.lock("trainer"))
     assert trainer is not None
     os.kill(trainer, signal.SIGKILL)
     tmux.see("lost", seconds=5)  # half a second by itself; the rest is for a busy machine
     tmux.keys("q")
-    wait_for(lambda: finished(run), 60)
+    wait_for(lambda: finished(run))
     history = history_of(run)
     assert history.captured == history.measured
 
@@ -113,7 +113,7 @@ def test_export_from_the_screen(tmux: Tmux) -> None:
     tmux.see("as", "PNG")
     tmux.keys("p")
     run = find_run(None)
-    wait_for(lambda: bool(list(run.figures.glob("*.png"))), 60)
+    wait_for(lambda: bool(list(run.figures.glob("*.png"))))
     tmux.see(".png")
     tmux.keys("q")
     tmux.see("is over")

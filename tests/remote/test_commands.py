@@ -113,7 +113,7 @@ def test_the_screen_says_the_host_a_lost_connection_and_that_it_is_back(far, wri
             await screen.see("epoch 8/100")
 
     asyncio.run(body())
-    wait_for(lambda: status(run).trouble == "", 5)
+    wait_for(lambda: status(run).trouble == "", seconds=5)
 
 
 def test_good_bye_says_how_to_come_back(mirror, writer) -> None:

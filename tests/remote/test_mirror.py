@@ -140,14 +140,14 @@ def test_a_lost_connection_is_said_and_what_was_read_is_kept(mirror, writer, far
     far.go_down()
     assert copied._line is not None
     os.kill(copied._line._process.pid, signal.SIGKILL)
-    wait_for(lambda: status(run).trouble != "", 20)
+    wait_for(lambda: status(run).trouble != "")
     assert status(run).trouble.startswith("the connection to login1 was lost")
     assert status(run).trouble.endswith("what was read is kept")
     assert status(run).state == "live" and len(history_of(run).series) > 0
     writer.measure(2)
     far.come_up()
-    wait_for(lambda: same(writer.run, run), 30)
-    wait_for(lambda: status(run).trouble == "", 5)
+    wait_for(lambda: same(writer.run, run))
+    wait_for(lambda: status(run).trouble == "", seconds=5)
     assert history_of(run).skipped == 0
     assert "BatchMode=yes" in far.calls[-1] and "BatchMode" not in far.calls[0]  # nobody is asked for a password on a picture
 
@@ -158,7 +158,7 @@ def test_a_run_that_is_deleted_over_there_is_said_to_be_gone(mirror, writer, mon
     run = caught_up(copied)
     copied.start()
     writer.run.info_file.rename(writer.run.path / "gone.json")
-    wait_for(lambda: "gone from login1" in status(run).trouble, 20)
+    wait_for(lambda: "gone from login1" in status(run).trouble)
 
 
 @pytest.mark.parametrize("place", ["runs/demo-1", "demo-1", "", "latest", "~/runs/demo-1", "./runs/demo-1/"])

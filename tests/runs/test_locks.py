@@ -50,7 +50,7 @@ def test_the_holder_is_named_and_gone_with_its_process(tmp_path: Path) -> None:
         assert not locks.acquire(path)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        wait_for(lambda: locks.holder(path) is None, 2)
+        wait_for(lambda: locks.holder(path) is None, seconds=2)
 
 
 def test_a_forked_child_does_not_keep_a_dead_trainer_alive(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_forked_child_does_not_keep_a_dead_trainer_alive(tmp_path: Path) -> No
         assert locks.holder(path) == process.pid
         process.send_signal(signal.SIGKILL)
         process.wait()
-        wait_for(lambda: locks.holder(path) is None, 2)
+        wait_for(lambda: locks.holder(path) is None, seconds=2)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.stdout and process.stdout.close()
@@ -99,5 +99,5 @@ def test_where_the_file_system_has_no_locks_its_processes_are_told_apart_all_the
         assert asked() == [str(process.pid), "False", "False"]
         process.send_signal(signal.SIGKILL)
         process.wait()
-    wait_for(lambda: asked()[:2] == ["None", "True"], 5)
+    wait_for(lambda: asked()[:2] == ["None", "True"], seconds=5)
     locks._stand_in(str(path.resolve())).unlink()

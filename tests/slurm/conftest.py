@@ -66,7 +66,7 @@ def cluster() -> Iterator[None]:
         patch.setenv("SLURM_CONF", str(configuration))
         try:
             _start(folder)
-            wait_for(lambda: said("sinfo", "--noheader", "--format=%T") == "idle", 60, "for the node")
+            wait_for(lambda: said("sinfo", "--noheader", "--format=%T") == "idle", "for the node")
             yield
         finally:
             for name in reversed(DAEMONS):
@@ -98,7 +98,7 @@ def _stop(pid_file: Path) -> None:
         os.kill(pid, 15)
     except (OSError, ValueError):
         return
-    wait_for(lambda: not Path(f"/proc/{pid}").exists(), 60, f"for the end of {pid_file.stem}")
+    wait_for(lambda: not Path(f"/proc/{pid}").exists(), f"for the end of {pid_file.stem}")
 
 
 def said(*command: str) -> str:

@@ -20,7 +20,6 @@ from support import finished, history_of, ibmon, wait_for
 pytestmark = pytest.mark.long
 SLOPE = Path(__file__).parents[1] / "data" / "recipes" / "slope.py"
 ON = ("--group", "g", "--on", "slurm:partition=main,time=30,cpus_per_task=1")
-PATIENCE = 200.0
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +27,7 @@ def empty_queue(cluster: None) -> Iterator[None]:
     """No test leaves a job to the next."""
     yield
     said("scancel", "--user=root")
-    wait_for(lambda: not said("squeue", "--noheader"), 90, "for the last job")
+    wait_for(lambda: not said("squeue", "--noheader"), "for the last job")
 
 
 def _sweep(*asked: str) -> subprocess.CompletedProcess[str]:
@@ -76,19 +75,19 @@ def test_what_was_cancelled_or_killed_is_known_and_submitted_again() -> None:
     asked = ("--seeds", "3", "--epochs", "100000", "--seconds", "0.05", "--jobs", "2")
     assert _sweep(*asked).returncode == 0
     runs = [_run_of(seed) for seed in range(3)]
-    wait_for(lambda: all(map(_trains, runs[:2])), PATIENCE)
+    wait_for(lambda: all(map(_trains, runs[:2])))
     assert status(runs[2]).state == "queued"
     said("scancel", _job(runs[2]))
     said("scancel", _job(runs[0]))
     killed = locks.holder(runs[1].lock("trainer"))
     assert killed is not None
     os.kill(killed, signal.SIGKILL)
-    wait_for(lambda: status(runs[0]).over and "signal 9" in status(runs[1]).detail, PATIENCE)
+    wait_for(lambda: status(runs[0]).over and "signal 9" in status(runs[1]).detail)
     # It is stopped in order, unless it takes longer than SLURM waits.
     assert (status(runs[0]).state, status(runs[0]).detail) == ("finished", "stopped") or status(runs[0]).state == "lost"
     assert status(runs[1]).state == "lost"
     assert status(runs[2]).state == "queued"  # nobody has asked the queue yet
-    wait_for(lambda: not said("squeue", "--noheader"), PATIENCE)
+    wait_for(lambda: not said("squeue", "--noheader"))
     again = _sweep(*asked)
     assert "g: 3 runs submitted" in again.stdout, again.stderr
     assert status(runs[2]).detail == f"job {_job(runs[2])} of slurm ended before the training began"
@@ -98,14 +97,14 @@ def test_a_job_that_is_put_back_into_the_queue_trains_anew_as_a_further_segment(
     asked = ("--seeds", "1", "--epochs", "60", "--seconds", "0.2")
     assert _sweep(*asked).returncode == 0
     (run,) = find_runs()
-    wait_for(lambda: _trains(run), PATIENCE)
+    wait_for(lambda: _trains(run))
     job = _job(run)
     said("scontrol", "requeue", job)
-    wait_for(lambda: _is_queued(job), PATIENCE)
+    wait_for(lambda: _is_queued(job))
     assert status(run).over
     assert "nothing to submit" in _sweep(*asked).stdout
     said("scontrol", "update", f"JobId={job}", "StartTime=now")
-    wait_for(lambda: len(run.logs("trainer")) == 2 and finished(run), PATIENCE)
+    wait_for(lambda: len(run.logs("trainer")) == 2 and finished(run))
     assert (status(run).state, status(run).detail) == ("finished", "")
     history = history_of(run)
     assert [segment.segment for segment in history.segments] == [1, 2]

@@ -113,7 +113,7 @@ def test_jobs_on_this_machine_outlive_who_submitted_them(tmp_path: Path) -> None
     runs = [*_runs(2, script), *_runs(1, fails)]
     subprocess.run([sys.executable, "-c", SUBMIT, *(str(run.path) for run in runs)], check=True, timeout=60)
     logs = runs[0].path.parent / ".jobs"
-    wait_for(lambda: len(list(logs.glob("*_result.pkl"))) == 3, 60, "for the ends of the jobs")
+    wait_for(lambda: len(list(logs.glob("*_result.pkl"))) == 3, "for the ends of the jobs")
     assert [status(run).state for run in runs] == ["finished", "finished", "failed"]
     assert runs[0].console_tail() == [f"begun with {runs[0].path.resolve()}"]
     assert sum("the job of" in path.read_text() for path in logs.glob("*.err")) == 1

@@ -36,6 +36,7 @@ from ibmon.tui.chart import ChartPanel
 from ibmon.tui.look import Look
 from ibmon.tui.rows import Rows
 from ibmon.tui.shell import Shell
+from support import PATIENCE
 
 ESTIMATOR = "binning:width=0.07"
 
@@ -180,23 +181,23 @@ class Screen:
         await self.pilot.press(*keys)
         await self.pilot.pause()
 
-    async def see(self, *words: str, seconds: float = 20.0) -> None:
+    async def see(self, *words: str) -> None:
         """Wait until all words are on the screen."""
-        await self.wait(lambda: all(word in self.text() for word in words), f"{words} in\n", seconds)
+        await self.wait(lambda: all(word in self.text() for word in words), f"{words} in\n")
 
-    async def told(self, *words: str, seconds: float = 20.0) -> None:
+    async def told(self, *words: str) -> None:
         """Wait until a notification says all words."""
 
         def said() -> bool:
             return any(all(word in n.message for word in words) for n in self.app._notifications)
 
-        await self.wait(said, f"told {words} in\n", seconds)
+        await self.wait(said, f"told {words} in\n")
 
     async def gone(self, word: str) -> None:
         await self.wait(lambda: word not in self.text(), f"no {word!r} in\n")
 
-    async def wait(self, true: Callable[[], bool], what: str = "", seconds: float = 20.0) -> None:
-        end = time.monotonic() + seconds
+    async def wait(self, true: Callable[[], bool], what: str = "") -> None:
+        end = time.monotonic() + PATIENCE
         while not true():
             if time.monotonic() > end:
                 pytest.fail(f"never: {what}{self.text()}")

@@ -67,7 +67,7 @@ def test_inspecting_and_exporting_a_comparison(write, show):
         await screen.press("e")
         await screen.see("save information plane")
         await screen.press("p")
-        await screen.told("saved", "-compared.png", seconds=60)
+        await screen.told("saved", "-compared.png")
 
     show(first, body, compared=(second,))
     assert list(first.figures.glob("*-compared.png"))

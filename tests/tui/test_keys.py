@@ -182,9 +182,9 @@ def test_snapshot_and_export(write, show):
             await screen.press("e")
             await screen.see("save information plane as")
             await screen.press(key)
-            await screen.told("saved", kind, seconds=60)
+            await screen.told("saved", kind)
         await screen.press("comma", "e", "s")
-        await screen.told("saved", "-step-40.svg", seconds=60)
+        await screen.told("saved", "-step-40.svg")
 
     show(writer.run, body)
     (picture,) = Path(writer.run.figures).glob("*.png")

@@ -182,7 +182,7 @@ def test_a_saved_chart_names_the_network(write, show):
         await screen.press("R", "R")
         await screen.see("network 1 of 3")
         await screen.press("e", "c")
-        await screen.told("saved", "-replica-1.csv", seconds=60)
+        await screen.told("saved", "-replica-1.csv")
 
     show(run, body)
     (path,) = run.figures.glob("information-plane-*-replica-1.csv")

@@ -89,7 +89,7 @@ def test_a_run_alone_is_saved_under_its_name(two, show):
             await screen.press(*keys, "e")
             await screen.see("save timepoints, lstm")
             await screen.press("c" if name.endswith("csv") else "p")
-            await screen.told("saved", name, seconds=60)
+            await screen.told("saved", name)
 
     show(slow, body, compared=(fast,))
     assert {path.name for path in slow.figures.iterdir()} == {
