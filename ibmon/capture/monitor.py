@@ -191,12 +191,14 @@ class Monitor:
 
     # -- what the training says ---------------------------------------------------------------------------------------
 
-    def epochs(self, n: int, *, steps_per_epoch: int | None = None, short_last: bool = False, first: int = 0) -> Iterator[int]:
+    def epochs(
+        self, n: int, *, steps_per_epoch: int | None = None, short_last: bool = False, first: int = 0, done: int = 0
+    ) -> Iterator[int]:
         """``range(n)`` that knows the epochs: snapshots are then scheduled in epochs. Ends early when a stop was asked for.
 
         ``steps_per_epoch`` spreads the gradient window over the first epoch, too; later ones are known. ``short_last`` says that
         the last minibatch of an epoch is smaller than the others: its gradient is noisier, and left out of the window. ``first``
-        is the epoch that a training from a checkpoint begins with.
+        is the epoch that a training from a checkpoint begins with, and ``done`` are the updates of it that were made before.
         """
         self._epochs, self._epoch, self._per_epoch = n, float(first), steps_per_epoch
         self._short_last = short_last
@@ -204,7 +206,7 @@ class Monitor:
         for epoch in range(first, n):
             if self.should_stop:
                 return
-            self._in_epoch = 0
+            self._in_epoch = done if epoch == first else 0
             if not self._by_steps and self._watching is not None:
                 due = self._schedule.due(epoch + 1, self._watching.governor.level)
                 self._window = self._new_window() if due else None

@@ -72,9 +72,9 @@ class Following:
             self.fail(error)
             raise
 
-    def begin_epochs(self, n: int, *, first: int, steps_per_epoch: int | None, short_last: bool) -> None:
-        """Follow epochs up to ``n``, from ``first`` on where the training goes on from a checkpoint."""
-        self._epochs = self._monitor.epochs(n, steps_per_epoch=steps_per_epoch, short_last=short_last, first=first)
+    def begin_epochs(self, n: int, **how: Any) -> None:
+        """Follow epochs up to ``n``, as ``Monitor.epochs`` takes them."""
+        self._epochs = self._monitor.epochs(n, **how)
         self.next_epoch()
 
     def next_epoch(self) -> None:

@@ -77,20 +77,23 @@ class InformationMonitor(Callback):
         loader = _first(trainer.train_dataloader)
         size = getattr(loader, "batch_size", None)
         samples = None if size is None else size * trainer.accumulate_grad_batches * trainer.world_size
+        length = _updates(trainer) if pl_module.automatic_optimization else None
+        done = 0 if length is None else max(0, trainer.global_step - trainer.current_epoch * length)
         self._following.begin(
             pl_module,
             sets,
             optimizer=optimizer,
             autocast=_AUTOCAST.get(str(trainer.precision)),
             batch_size=samples,
-            **made_before(trainer.global_step, trainer.current_epoch),
+            **made_before(trainer.global_step, trainer.current_epoch + (done / length if length else 0.0)),
         )
         if trainer.max_epochs is not None and trainer.max_epochs > 0:
             self._following.begin_epochs(
                 trainer.max_epochs,
                 first=trainer.current_epoch,
-                steps_per_epoch=_updates(trainer) if pl_module.automatic_optimization else None,
+                steps_per_epoch=length,
                 short_last=_short_last(trainer, loader),
+                done=done,
             )
 
     def _sets(self, trainer: Trainer) -> Any:

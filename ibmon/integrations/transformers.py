@@ -106,8 +106,14 @@ class InformationMonitor(TrainerCallback):
             last = short_last(
                 len(train_dataloader.dataset), batch, args.gradient_accumulation_steps, drop_last=args.dataloader_drop_last
             )
-            done = state.global_step // per_epoch
-            self._following.begin_epochs(state.num_train_epochs, first=done, steps_per_epoch=per_epoch, short_last=last)
+            first, done = divmod(state.global_step, per_epoch)
+            self._following.begin_epochs(
+                state.num_train_epochs,
+                first=first,
+                steps_per_epoch=per_epoch,
+                short_last=last,
+                done=0 if args.ignore_data_skip else done,  # then it is read from its beginning
+            )
 
     def _sets(self, args: TrainingArguments, train: Any, model: Any, tokenizer: Any) -> Any:
         if self._asked.own_data:

@@ -19,6 +19,7 @@ from integrations.captured import Capture, described, random_states, seeded
 
 pytest.importorskip("lightning.pytorch")
 import lightning.pytorch as pl
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins import MixedPrecision
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
@@ -321,6 +322,19 @@ def test_a_second_fit_goes_on_and_says_where(capture: Runs, capsys: pytest.Captu
     assert "goes on from update 5" in capsys.readouterr().err
     assert [(s.step, s.epoch) for s in run.snapshots] == [(0, None), (5, 1), (5, 1), (10, 2), (15, 3)]
     assert len(run.history.segments) == 2
+
+
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`")
+@pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before the epoch ended")
+def test_a_fit_from_the_middle_of_an_epoch_counts_what_is_left_of_it(capture: Runs, tmp_path: Path) -> None:
+    capture()
+    saving = ModelCheckpoint(tmp_path / "kept", "{step}", every_n_train_steps=7, save_top_k=-1)
+    fit(Module(), saving, enable_checkpointing=True, max_epochs=2)
+    run = capture()
+    again = trainer_of(InformationMonitor(schedule="every:1steps"))
+    again.fit(Module(), DataLoader(DATA, 8), ckpt_path=str(tmp_path / "kept" / "step=7.ckpt"))
+    assert [s.step for s in run.snapshots] == list(range(7, 16))
+    assert [s.epoch for s in run.snapshots] == pytest.approx([k / 5 for k in range(7, 16)])
 
 
 def test_a_recipe_gives_its_own_monitor(capture: Runs) -> None:

@@ -386,6 +386,21 @@ def test_a_resumed_training_counts_on(
     assert [(s.step, s.epoch) for s in run.snapshots] == [(5, 1), (10, 2), (15, 3)]
 
 
+@pytest.mark.parametrize(("skip", "rest"), [(False, [1.6, 1.8, 2.0]), (True, [1.2, 1.4, 1.6])])
+def test_a_training_resumed_in_the_middle_of_an_epoch_counts_what_is_left_of_it(
+    skip: bool, rest: list[float], train: Callable[..., Trainer], tmp_path: Path, capture: Runs
+) -> None:
+    how: dict[str, Any] = {"num_train_epochs": 2, "save_strategy": "steps", "save_steps": 7}
+    how |= {"logging_strategy": "steps", "logging_steps": 1}
+    capture()
+    train(bert(), Sentences(40), **how)
+    run = capture()
+    again = trainer_of(tmp_path / "out", bert(), Sentences(40), InformationMonitor(), ignore_data_skip=skip, **how)
+    again.train(resume_from_checkpoint=str(tmp_path / "out" / "checkpoint-7"))
+    assert run.history.scalars["train/loss"].epoch.tolist() == pytest.approx(rest)
+    assert [(s.step, s.epoch) for s in run.snapshots] == [(7, 1.4), (10, rest[-1])]
+
+
 @pytest.mark.filterwarnings("ignore:'pin_memory' argument is set as true but no accelerator is found")
 def test_the_script_that_is_described_runs(capture: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
