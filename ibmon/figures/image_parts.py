@@ -12,12 +12,14 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap,
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from .ticks import powers, ticks
 from .view import chosen, meaning, positions_of, runs_of, series_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis as Side
     from matplotlib.figure import Figure as Drawing
 
     from .figure import Axis, Curves, Line, Plane, Reference, Trajectory, View
@@ -127,6 +129,16 @@ def set_axis(
         low = min([low, *(v - 0.04 * reach for v in near if v < low), *(v for v in known[:1] if v is not None)])
         high = max([high, *(v + 0.04 * reach for v in near if v > high), *(v for v in known[1:] if v is not None)])
     (panels[0].set_xlim if name == "x" else panels[0].set_ylim)(low, high)
+    if scale == "log":
+        for axes in panels:
+            _label_few(axes.xaxis if name == "x" else axes.yaxis, low, high)
+
+
+def _label_few(side: Side, low: float, high: float) -> None:
+    """Numbers as the terminal has them where a logarithmic axis has no two powers of ten: not 2 × 10⁰ for 2."""
+    if 0 < low < high and not powers(low, high):
+        side.set_ticks(*zip(*ticks(low, high, "log", 6), strict=True))
+        side.set_ticks([], minor=True)
 
 
 def draw_references(axes: Axes, references: Sequence[Reference], x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -> None:
@@ -209,8 +221,10 @@ def whole_positions(figures: Sequence[Plane | Curves]) -> bool:
 
 def draw_bar(drawing: Drawing, panels: Sequence[Axes], scale: Normalize, ramp: Colormap, label: str, *, whole: bool) -> None:
     """What a colour of points and lines means, at the right; ``whole`` where there are only whole numbers."""
-    ticks = MaxNLocator(nbins=6, integer=True) if whole and not isinstance(scale, LogNorm) else None
-    bar = drawing.colorbar(ScalarMappable(scale, ramp), ax=list(panels), pad=0.02, aspect=28, shrink=0.96, ticks=ticks)
+    places = MaxNLocator(nbins=6, integer=True) if whole and not isinstance(scale, LogNorm) else None
+    bar = drawing.colorbar(ScalarMappable(scale, ramp), ax=list(panels), pad=0.02, aspect=28, shrink=0.96, ticks=places)
+    if isinstance(scale, LogNorm) and scale.vmin is not None and scale.vmax is not None:
+        _label_few(bar.ax.yaxis, scale.vmin, scale.vmax)
     bar.set_label(plain(label))
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
 

@@ -6,6 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .figure import Scale
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -25,6 +27,11 @@ def ticks(low: float, high: float, scale: Scale, count: int, *, ascii_only: bool
     if scale == "log":
         return _log_ticks(low, high, count, ascii_only)
     return _linear_ticks(low, high, count)
+
+
+def powers(low: float, high: float) -> bool:
+    """Whether a logarithmic axis between these limits has two powers of ten to label."""
+    return math.floor(math.log10(high) + 1e-9) > math.ceil(math.log10(low) - 1e-9)
 
 
 def _linear_ticks(low: float, high: float, count: int) -> list[tuple[float, str]]:
@@ -50,13 +57,21 @@ def _labels(values: list[float], step: float) -> list[str]:
 def _log_ticks(low: float, high: float, count: int, ascii_only: bool) -> list[tuple[float, str]]:
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
     decades = last - first + 1
-    if decades >= 2:
+    if powers(low, high):
         stride = max(1, math.ceil(decades / max(count, 1)))
         start = -(-first // stride) * stride
         return [(10.0**k, _power(k, ascii_only)) for k in range(start, last + 1, stride)]
-    few = [m * 10.0**k for k in range(first - 1, last + 1) for m in (1, 2, 5)]
-    few = [v for v in few if low * (1 - 1e-9) <= v <= high * (1 + 1e-9)]
-    return [(v, f"{v:g}") for v in few] if len(few) >= 2 else _linear_ticks(low, high, count)
+
+    def within(digits: Sequence[int]) -> list[float]:
+        values = [m * 10.0**k for k in range(first - 1, last + 1) for m in digits]
+        return [v for v in values if low * (1 - 1e-9) <= v <= high * (1 + 1e-9)]
+
+    few, more = within((1, 2, 5)), within(range(1, 10))
+    if len(few) < 3 <= len(more) <= max(count, 3):
+        few = more
+    if len(few) < 2:
+        return _linear_ticks(low, high, count)
+    return [(v, f"{v:g}" if v < 1e5 else _labels([v], v)[0]) for v in few]
 
 
 def _power(exponent: int, ascii_only: bool) -> str:

@@ -159,6 +159,22 @@ def test_a_view_that_ends_early_leaves_later_columns_empty(tmp_path: Path) -> No
     assert not (early & ~everything).any()
 
 
+@pytest.mark.parametrize(
+    ("span", "said", "unsaid"), [((1, 3), "1 2 3", "10"), ((7, 60), "10 20 50", "101"), ((1, 300), "100 101 102", "20")]
+)
+def test_a_short_logarithmic_axis_has_numbers_and_a_long_one_powers(
+    span: tuple[float, float], said: str, unsaid: str, tmp_path: Path
+) -> None:
+    x = np.geomspace(*span, 9)
+    axis, path = Axis(scale="log"), Trajectory(label="a", x=x, y=x, step=np.arange(9), epoch=x)
+    curves = Curves(name="c", title="c", x=axis, y=Axis(), lines=(Line(label="a", x=x, y=-x / 1e4),))
+    for figure, times in ((curves, 1), (Plane(name="p", title="p", x=axis, y=axis, trajectories=(path,)), 3)):
+        save(figure, tmp_path / "a.svg")
+        found = ["".join(c for c in text if c.isdigit()) for text in texts(tmp_path / "a.svg") if "−" not in text]
+        assert all(found.count(word) >= times for word in said.split()), "on x, y and the scale of colours"
+        assert unsaid not in found
+
+
 def test_a_centre_is_in_the_middle_of_its_map(tmp_path: Path) -> None:
     values = np.array([[-0.2, 0.8], [0.0, 0.4]])
     figure = Heatmap(name="h", title="h", values=values, centre=0.0)
