@@ -7,12 +7,17 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from ibmon import Monitor, launch
 from ibmon.analysis.loop import follow
 from ibmon.capture.session import Session
 from ibmon.runs import locks
 from ibmon.runs.directory import RunDirectory, create
+
+# How long an example takes says more about what else the machine does than about ibmon.
+settings.register_profile("ibmon", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ibmon")
 
 DATA = Path(__file__).parent / "data"
 

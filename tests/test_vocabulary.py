@@ -25,7 +25,7 @@ WORDS = ("<pad>", "good", "naïve", 'a "b"\n', "", "电影")
 
 
 @given(words=st.lists(st.text(max_size=LONGEST_WORD), max_size=20))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_words_survive_as_they_are(words: list[str]) -> None:
     assert decoded(encoded(words)) == tuple(words)
 

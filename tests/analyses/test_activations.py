@@ -178,7 +178,7 @@ def test_evaluation_sets_and_samples_have_pictures_of_their_own() -> None:
     assert titles == ["activations of sample 4 on test", "channels of layer 0, sample 4 on test"]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(units=st.integers(1, 1100), data=st.data())
 def test_every_unit_of_a_dense_layer_has_a_cell_of_the_same_size(units: int, data: st.DataObject) -> None:
     order = torch.randperm(units, generator=torch.Generator().manual_seed(data.draw(st.integers(0, 9)))) + 1.0

@@ -170,7 +170,7 @@ def test_nothing_is_said_of_a_young_run_nor_where_nothing_is_read() -> None:
     assert drops.rows[0] == ("5", "binning 0.07", "not finite", *["–"] * 6)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**31), scatter=st.floats(0.1, 2.0))
 def test_a_drop_counts_beyond_the_scatter_of_the_snapshots(seed: int, scatter: float) -> None:
     noise = scatter * np.random.default_rng(seed).standard_normal((len(STEPS), 1))

@@ -43,7 +43,7 @@ def test_rows_are_the_class_and_columns_the_prediction() -> None:
 
 
 @given(pairs=st.lists(st.tuples(st.integers(0, 4), st.integers(-1, 4)), min_size=1, max_size=60))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_it_is_consistent_in_itself(pairs: list[tuple[int, int]]) -> None:
     predicted, labels = ([pair[side] for pair in pairs] for side in (0, 1))
     found = measured_by(Confusion(), classifier(predicted, labels, 5))

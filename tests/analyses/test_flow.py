@@ -135,7 +135,7 @@ def test_units_that_carry_both_and_units_that_trade_are_told_apart() -> None:
 
 
 @given(front=st.lists(st.integers(0, 40), min_size=3, max_size=3), filler=st.sampled_from([0.0, 1e9, np.nan, np.inf]))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_what_stands_at_padding_changes_nothing(front: list[int], filler: float) -> None:
     layers = planted(trials=3, time=120)
     mask = torch.arange(120) >= torch.tensor(front)[:, None]
@@ -149,7 +149,7 @@ def test_what_stands_at_padding_changes_nothing(front: list[int], filler: float)
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=30, max_size=30), min_size=1, max_size=4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_what_is_kept_of_a_masked_recording_is_data_throughout_and_the_most_there_is(rows: list[list[bool]]) -> None:
     mask = torch.tensor(rows)
     trials = len(rows)

@@ -48,7 +48,7 @@ def test_correlations_are_those_of_all_words_that_are_data() -> None:
 
 
 @given(mask=st.lists(st.booleans(), min_size=12, max_size=12), filler=st.sampled_from([0.0, 1e9, np.nan, np.inf]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_what_stands_at_padding_changes_nothing(mask: list[bool], filler: float) -> None:
     data = replace(sentences(3), mask=torch.tensor([*mask, *[True] * 15]).reshape(3, 9))
     one, two = random(4, 1, data), random(4, 2, data)

@@ -40,7 +40,7 @@ def measured(**asked: object) -> dict[tuple[str, str, str], Measurement]:
     return {(m.quantity, m.subject["layer"], m.subject.get("task", "")): m for m in found}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**31),
     batch=st.sampled_from([(), (3,), (2, 2)]),

@@ -182,7 +182,7 @@ def test_layers_of_growing_scale_break_the_order_under_a_fixed_width() -> None:
     maps=st.lists(st.lists(st.integers(0, 40), min_size=41, max_size=41), min_size=1, max_size=4),
     labels=st.integers(0, 10_000),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_no_chain_of_discrete_layers_breaks_the_order(start: list[int], maps: list[list[int]], labels: int) -> None:
     layers = [torch.tensor(start)]
     for table in maps:

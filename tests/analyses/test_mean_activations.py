@@ -32,7 +32,7 @@ def measured(activation: Activation, analysis: MeanActivations = MeanActivations
 
 
 @given(mask=st.lists(st.booleans(), min_size=20, max_size=20), filler=st.sampled_from([0.0, 1e9, np.nan, np.inf]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_only_what_is_data_counts(mask: list[bool], filler: float) -> None:
     there, values = torch.tensor(mask).reshape(5, 4), states(5, 4, 3)
     found = measured(Activation(torch.where(there[..., None], values, filler), STATES, there))

@@ -108,7 +108,7 @@ def test_words_are_averaged_over_their_occurrences_in_one_order_for_all_snapshot
 
 
 @given(mask=st.lists(st.booleans(), min_size=24, max_size=24), filler=st.sampled_from([0.0, 1e9, np.nan, np.inf]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_what_stands_at_padding_changes_nothing(mask: list[bool], filler: float) -> None:
     there = torch.tensor(mask).reshape(4, 6)
     one, other = measured(snapshot(mask=there)), measured(snapshot(torch.where(there, VALUES, filler), there))

@@ -105,7 +105,7 @@ def padded_states(lengths: Sequence[int], time: int) -> tuple[torch.Tensor, torc
 
 
 @given(lengths=st.lists(st.integers(0, 9), min_size=2, max_size=60))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_padding_as_data_is_the_curve_that_the_mask_alone_predicts(lengths: list[int]) -> None:
     states, mask = padded_states(lengths, 9)
     found = measured(Timepoints(padding="as-data"), snapshot(states, mask=mask), Binning(width=1e-9, permutations=0))
@@ -194,7 +194,7 @@ def test_an_estimate_at_log2_of_its_samples_is_flagged() -> None:
 
 
 @given(counts=st.lists(st.lists(st.booleans(), min_size=12, max_size=12), min_size=1, max_size=6), least=st.integers(1, 12))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_equal_numbers_are_the_least_of_those_that_suffice(counts: list[list[bool]], least: int) -> None:
     mask = torch.tensor(counts)
     drawn = equalised(mask, least)
@@ -328,7 +328,7 @@ def test_replicas_stand_in_front_of_time() -> None:
 
 
 @given(rows=st.lists(st.tuples(*[st.sampled_from([0.0, -0.0, 0.5, 1.0, 3.0, 1e-30])] * 2), min_size=1, max_size=30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_rows_have_one_number_where_they_are_equal(rows: list[tuple[float, float]]) -> None:
     values = torch.tensor(rows, dtype=torch.float64)
     expected = (values[:, None] == values[None]).all(-1)

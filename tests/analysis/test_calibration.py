@@ -31,7 +31,7 @@ def registry() -> Registry:
     return discover()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(COUNTS, st.floats(-3.0, 1.0))
 def test_the_closed_form_is_what_the_estimator_says_of_one_hot_labels(counts: list[int], exponent: float) -> None:
     assert estimator_bounds(discover(), counts)(10**exponent) == pytest.approx(one_hot_bounds(counts, 10**exponent), abs=1e-9)
@@ -54,7 +54,7 @@ def test_balanced_classes_have_a_formula(registry: Registry, classes: int) -> No
     assert found.matching == pytest.approx(1 / log((classes - 1) / (2**0.01 - 1)), rel=1e-6)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(COUNTS)
 def test_it_is_the_largest_variance_within_the_tolerance(counts: list[int]) -> None:
     found = calibrate(discover(), counts, tolerance=0.01)

@@ -28,7 +28,7 @@ def _window(gradients: torch.Tensor, **options: object) -> GradientWindow:
 
 
 @given(st.integers(1, 40), st.floats(-1e3, 1e3), st.integers(0, 2**31))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_statistics_equal_the_textbook(minibatches: int, offset: float, seed: int) -> None:
     gradients = torch.randn(minibatches, 3, 4, generator=torch.Generator().manual_seed(seed)) + offset
     statistics = _window(gradients).close()["w"]

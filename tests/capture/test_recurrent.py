@@ -65,7 +65,7 @@ def _last(found: dict[Part, Tensor], quantity: str, lengths: Tensor) -> Tensor:
     return torch.stack([v[:, 0] if p.reverse else v[rows, lengths - 1] for p, v in found.items() if p.quantity == quantity])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(modules(), st.booleans(), st.booleans())
 def test_the_steps_are_those_of_the_module(made: tuple[nn.RNNBase, Tensor, Tensor], packed: bool, started: bool) -> None:
     module, x, lengths = made

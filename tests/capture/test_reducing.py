@@ -22,7 +22,7 @@ Measured = Callable[..., RunDirectory]
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.sampled_from(["units", "projection"]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_layer_has_no_more_units_than_asked_for(units: int, kept: int, how: str) -> None:
     values = torch.randn(3, 5, units)
     cut, mask, said = reduced("layer", values, None, Reduction(**{how: kept}))

@@ -159,7 +159,7 @@ def test_repeated_inputs_give_the_entropy_of_the_rows() -> None:
     assert found.limit is not None and float(found.limit) == pytest.approx(log2(50), abs=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 80), st.integers(1, 4), st.integers(1, 5), st.sampled_from(OPTIONS))
 def test_invariants(seed: int, samples: int, units: int, classes: int, options: Binning) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -181,7 +181,7 @@ def test_invariants(seed: int, samples: int, units: int, classes: int, options: 
             assert float(twice.value) == pytest.approx(float(once.value), abs=1e-12)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 100))
 def test_plain_reference(seed: int, samples: int) -> None:
     rng = np.random.default_rng(seed)

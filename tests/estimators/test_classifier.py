@@ -319,7 +319,7 @@ def test_permuted_labels_give_a_null_that_is_not_above_nothing() -> None:
     assert bound(Classifier(), values, labels).null is None
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 5), st.integers(1, 6), st.booleans())
 def test_invariants(seed: int, samples: int, units: int, classes: int, discrete: bool) -> None:
     generator = torch.Generator().manual_seed(seed)

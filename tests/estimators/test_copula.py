@@ -75,7 +75,7 @@ def test_agrees_with_published_values(oracle: Path) -> None:
     assert compared >= 9 and tied >= 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 60), st.sampled_from([0.5, 5.0, 1e6]), st.booleans())
 def test_scores_are_those_of_mean_ranks(seed: int, samples: int, levels: float, masked: bool) -> None:
     values = (torch.randn(2, samples, 3, generator=generator(seed), dtype=torch.float64) * levels).round()
@@ -148,7 +148,7 @@ def test_pairwise_equals_calls(options: Copula, lag: int, monkeypatch: pytest.Mo
     torch.testing.assert_close(pieces.value, found.value, rtol=0, atol=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 60), st.sampled_from([1.0, 1e6]))
 def test_properties(seed: int, samples: int, levels: float) -> None:
     x, y = ((v * levels).round() for v in related(seed, samples))

@@ -81,7 +81,7 @@ def test_agrees_with_published_values(oracle: Path) -> None:
 NAMES = st.lists(st.integers(-(2**40), 2**40), min_size=1, max_size=9, unique=True)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60), NAMES, NAMES, NAMES, st.booleans())
 def test_is_what_plain_counts_give(
     seed: int, samples: int, xs: list[int], ys: list[int], zs: list[int], miller_madow: bool

@@ -84,7 +84,7 @@ def test_agrees_with_published_values(oracle: Path) -> None:
     assert compared >= 10
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.integers(12, 60), st.integers(1, 4), st.integers(1, 4))
 def test_plain_reference_and_correction(seed: int, samples: int, dx: int, dy: int) -> None:
     x, y = related(seed, samples, x=dx, y=dy)
@@ -141,7 +141,7 @@ def test_entropy_of_a_singular_layer_is_that_of_the_directions_that_vary() -> No
     assert wide.value.isfinite() and {"collinear", "high_dimension"} <= raised(wide)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.integers(20, 60), st.booleans())
 def test_chain_rule(seed: int, samples: int, bias_corrected: bool) -> None:
     x, y = related(seed, samples)
@@ -169,7 +169,7 @@ def test_conditional_knows_a_chain_a_collider_and_what_is_given() -> None:
     assert float(same.value) == pytest.approx(log2(5000)) and "deterministic" in raised(same)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 60), st.integers(1, 5), st.integers(1, 5))
 def test_properties(seed: int, samples: int, dx: int, dy: int) -> None:
     x, y = related(seed, samples, x=dx, y=dy)

@@ -170,7 +170,7 @@ def test_relative_noise_ignores_scale_and_place() -> None:
     torch.testing.assert_close(found[0].value[0], absolute[0].value, rtol=0, atol=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, 2**32 - 1),
     st.integers(1, 80),

@@ -161,7 +161,7 @@ def samples(draw: st.DrawFn, variables: int, least: int = 6) -> list[np.ndarray]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(samples(2), st.integers(1, 5))
 def test_plain_reference(backend: Any, drawn: list[np.ndarray], k: int) -> None:
     x, y = drawn
@@ -174,7 +174,7 @@ def test_plain_reference(backend: Any, drawn: list[np.ndarray], k: int) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(samples(3), st.integers(1, 5))
 def test_plain_reference_of_conditional_and_entropy(backend: Any, drawn: list[np.ndarray], k: int) -> None:
     x, y, z = drawn
@@ -187,7 +187,7 @@ def test_plain_reference_of_conditional_and_entropy(backend: Any, drawn: list[np
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1), size=st.integers(150, 400), k=st.integers(1, 6))
 def test_sweeps_are_exact_whatever_the_distribution(backend: Any, seed: int, size: int, k: int) -> None:
     rng = np.random.default_rng(seed)

@@ -94,7 +94,7 @@ def test_agrees_with_published_values(oracle: Path) -> None:
         assert float(found.raw) * log(2) == pytest.approx(expected["I"], abs=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 40), st.sampled_from(OPTIONS))
 def test_plain_reference(seed: int, samples: int, options: Renyi) -> None:
     x, labels, y = data(seed, samples)
@@ -173,7 +173,7 @@ def test_tiles_make_no_difference(options: Renyi, monkeypatch: pytest.MonkeyPatc
         assert_alike(found, expected, (), ("value", "raw", "limit", "null"))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 40), st.sampled_from([1.01, 2.0, 3.0]))
 @example(171, 19, 3.0)
 def test_properties(seed: int, samples: int, alpha: float) -> None:

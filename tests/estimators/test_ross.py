@@ -99,7 +99,7 @@ KINDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(
     st.integers(0, 2**32 - 1),
     st.integers(1, 90),
@@ -346,7 +346,7 @@ def test_differences_that_overflow_are_still_ordered() -> None:
     same(single(Ross(), values * 8e307, labels), single(Ross(), values, labels), tolerance=1e-9)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(1, 3), st.integers(1, 20), st.sampled_from(BACKENDS))
 def test_names_of_labels_and_order_of_samples_do_not_matter(
     seed: int, samples: int, columns: int, classes: int, backend: Any

@@ -94,7 +94,7 @@ def test_agrees_with_the_definition_written_out() -> None:
         assert abs(raw - expected.mean()) < 4 * sqrt(error**2 + expected.var(0).sum() / 4000 / 40**2)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.integers(20, 60), st.integers(1, 4), st.sampled_from([0.01, 0.1, 1.0]))
 def test_lies_within_five_errors_of_quadrature(seed: int, samples: int, classes: int, variance: float) -> None:
     rng = np.random.default_rng(seed)
@@ -107,7 +107,7 @@ def test_lies_within_five_errors_of_quadrature(seed: int, samples: int, classes:
         assert abs(raw - truth) <= 5 * error + 0.005
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(0, 2**32 - 1),
     st.integers(1, 120),

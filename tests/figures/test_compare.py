@@ -70,7 +70,7 @@ def content(figure: Figure) -> Counter[tuple[str, str, bytes, bytes]]:
     return Counter((one.run, one.label, one.x.tobytes(), one.y.tobytes()) for one in series_in(figure))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(figures=RUNS, copies=st.integers(1, 4))
 def test_copies_of_a_run_are_the_run(figures: list[Figure], copies: int) -> None:
     for figure, one in zip(figures, pooled([figures] * copies, "group"), strict=True):
@@ -101,7 +101,7 @@ def test_copies_of_matrices_and_histograms() -> None:
     ]  # fmt: skip
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(seeds=st.lists(RUNS, min_size=2, max_size=4))
 def test_pooling_invents_no_step(seeds: list[list[Figure]]) -> None:
     for one in pooled(seeds, "group"):
@@ -168,13 +168,13 @@ def test_matrices_are_pooled_at_the_steps_of_all() -> None:
     np.testing.assert_array_equal(one.values, samples.heatmap().values)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(figures=RUNS)
 def test_one_run_over_nothing_is_that_run(figures: list[Figure]) -> None:
     assert all(one is figure for one, figure in zip(overlay({"a": figures}), figures, strict=True))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(runs=SEVERAL, random=st.randoms())
 def test_an_overlay_has_every_series_of_every_run(runs: dict[str, list[Figure]], random) -> None:
     order = list(runs)
@@ -342,7 +342,7 @@ def test_empty_figures() -> None:
     assert pooled([], "a") == overlay({}) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(runs=SEVERAL, until=st.none() | st.integers(-1, 15))
 def test_differences_of_anything(runs: dict[str, list[Figure]], until: int | None) -> None:
     found = differences(runs, until)

@@ -40,7 +40,7 @@ def graphs(draw: st.DrawFn) -> Graph:
     return graph(level, edges, weights, names)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(graphs())
 def test_names_keep_apart_and_levels_are_kept(figure: Graph) -> None:
     at, names = places(figure), short_names(figure)
@@ -57,7 +57,7 @@ def test_names_keep_apart_and_levels_are_kept(figure: Graph) -> None:
                 assert letters >= len(names[i]) + 3 - 1e-9, "a name would run into the next mark of its row"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(graphs())
 def test_the_same_graph_is_always_laid_out_alike(figure: Graph) -> None:
     shuffled = replace(figure, edges=figure.edges[::-1], weights=figure.weights[::-1])
@@ -68,7 +68,7 @@ def test_the_same_graph_is_always_laid_out_alike(figure: Graph) -> None:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(graphs())
 def test_only_edges_that_can_be_drawn_are(figure: Graph) -> None:
     for view in (None, View()):

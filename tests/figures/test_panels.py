@@ -63,7 +63,7 @@ def test_what_a_panel_does_not_have_is_another_runs() -> None:
     assert panels(laid, OVERLAY) == {"": laid}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(runs=SEVERAL, scale=st.sampled_from([None, "linear", "log"]))
 def test_panels_have_every_series_once_and_the_same_limits(runs: dict[str, list[Figure]], scale) -> None:
     view = View(layout="panels", x_scale=scale, y_scale=scale)

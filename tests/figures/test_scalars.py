@@ -84,7 +84,7 @@ def test_csv_has_a_row_for_each_cell_and_all_digits() -> None:
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=8), st.floats(-10, 10))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_interval_holds_the_difference_and_is_the_same_every_time(values: list[float], shift: float) -> None:
     parts = {"a": [run("a", k, v) for k, v in enumerate(values)], "b": [run("b", k, shift * k) for k in range(len(values))]}
     cell, again = (tabulated(parts, ["*"]).rows["b"][0] for _ in range(2))

@@ -85,7 +85,7 @@ def test_a_single_value_however_small_has_an_axis(value: float, scale: Literal["
     check(render(Curves(name="c", title="c", x=axis, y=axis, lines=(line,)), 40, 12, False), 40, 12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data(), view=VIEWS, label=st.text(max_size=20), size=st.tuples(st.integers(20, 90), st.integers(6, 30)))
 def test_anything(data: st.DataObject, view, label: str, size: tuple[int, int]) -> None:
     count = data.draw(st.integers(0, 12))

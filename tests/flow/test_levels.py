@@ -67,7 +67,7 @@ def test_parts_and_single_nodes_are_kept_apart() -> None:
 
 
 @given(nodes=st.integers(2, 12), seed=st.integers(0, 1000))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_levels_minimise_the_incoherence_and_turn_with_the_flow(nodes: int, seed: int) -> None:
     net = random_net(nodes, seed)
     found = trophic_levels(net, power=1)

@@ -56,7 +56,7 @@ def test_norms_of_known_activations() -> None:
     assert activation_norm(phi, norm="linf").item() == (4 + 1) / 2
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(SCALES, SEEDS)
 def test_scaling_a_layer_scales_its_norms_and_the_square_twice(scale: float, seed: int) -> None:
     phi = drawn(TOKENS, UNITS, seed=seed)
@@ -65,7 +65,7 @@ def test_scaling_a_layer_scales_its_norms_and_the_square_twice(scale: float, see
         torch.testing.assert_close(activation_norm(scale * phi, norm=norm), expected)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.floats(0, 1), st.integers(1, 50), st.integers(1, 20), SEEDS)
 def test_each_convention_of_eta_is_its_sum_over_tokens(value: float, n: int, k: int, seed: int) -> None:
     phi = drawn(n, k, seed=seed)
@@ -84,7 +84,7 @@ def test_the_mean_is_over_tokens_of_any_shape(penalty: Any) -> None:
 
 
 @each
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.lists(st.booleans(), min_size=TOKENS, max_size=TOKENS).filter(any), SEEDS)
 def test_what_is_masked_counts_for_nothing_whatever_it_is(penalty: Any, kept: list[bool], seed: int) -> None:
     values, mask = drawn(2, 3, UNITS, seed=seed), torch.tensor(kept).reshape(2, 3)
@@ -112,7 +112,7 @@ def test_half_precision_loses_nothing(penalty: Any) -> None:
     assert activation_norm(torch.full((1, 4), 3e4, dtype=torch.float16)).item() == pytest.approx(4 * 3e4**2, rel=1e-3)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(SEEDS)
 def test_the_variational_bottleneck_is_the_divergence_of_gaussians(seed: int) -> None:
     mean, log_variance = drawn(4, TOKENS, UNITS, seed=seed), drawn(4, TOKENS, UNITS, seed=seed + 1)
@@ -121,7 +121,7 @@ def test_the_variational_bottleneck_is_the_divergence_of_gaussians(seed: int) ->
     torch.testing.assert_close(vib_kl(mean, log_variance), kl_divergence(layer, prior).mean())
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.floats(0, 10), SEEDS)
 def test_its_mean_part_is_the_activation_norm_at_half_of_beta(beta: float, seed: int) -> None:
     mean, log_variance = drawn(TOKENS, UNITS, seed=seed), drawn(UNITS, seed=seed + 1)
@@ -146,7 +146,7 @@ def test_the_process_is_the_divergence_of_its_tokens(tokens: int, units: int, no
     torch.testing.assert_close(gp_kl(phi.float(), noise=noise).double(), gp_kl(phi, noise=noise), rtol=1e-4, atol=1e-5)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(SCALES)
 def test_the_divergence_is_least_where_tokens_are_told_apart_and_the_penalty_at_zero(scale: float) -> None:
     phi = spread_out()
@@ -154,7 +154,7 @@ def test_the_divergence_is_least_where_tokens_are_told_apart_and_the_penalty_at_
     assert activation_norm(scale * phi) > activation_norm(torch.zeros_like(phi)) == 0
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(SEEDS, st.floats(0.01, 1))
 def test_no_step_away_from_the_identity_lowers_the_divergence(seed: int, size: float) -> None:
     phi = spread_out().requires_grad_()
@@ -171,7 +171,7 @@ def test_shrinking_lowers_the_penalty_and_raises_the_divergence() -> None:
     assert penalties == sorted(penalties, reverse=True) and divergences == sorted(divergences)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(SCALES)
 def test_the_trace_of_the_process_is_the_norm_over_twice_the_units(factor: float) -> None:
     """Layers of the same log-determinant differ by their trace alone: one token longer, another shorter by the same factor."""
@@ -189,7 +189,7 @@ def test_tokens_alike_are_told_apart_by_noise_only() -> None:
     assert gp_kl(phi, noise=1e-6) > gp_kl(phi, noise=1e-3) > 0
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(SEEDS)
 def test_confidence_is_the_negative_entropy(seed: int) -> None:
     logits = drawn(TOKENS, UNITS, seed=seed, spread=3)
@@ -212,7 +212,7 @@ def test_classes_that_cannot_be_count_for_nothing() -> None:
     torch.testing.assert_close(gradient, torch.autograd.grad(confidence(logits), logits)[0])
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.floats(0, 10), SEEDS)
 def test_the_bayesian_penalty_is_the_divergence_weighted(beta: float, seed: int) -> None:
     mean, log_variance = drawn(2, 3, UNITS, seed=seed), drawn(UNITS, seed=seed + 1)

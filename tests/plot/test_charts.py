@@ -185,7 +185,7 @@ POSITIONS = st.none() | st.sampled_from([0.0, 1.0, 7.0]) | st.floats(allow_nan=T
 LIMITS = st.sampled_from([(None, None), (0.0, None), (None, 1.0), (0.0, 1.0), (5.0, -5.0)])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data(), view=VIEWS, size=SIZES, palette=st.sampled_from(PALETTES), label=LABELS)
 def test_any_plane_and_curves(data: st.DataObject, view: View, size: tuple[int, int], palette: Palette, label: str) -> None:
     count = data.draw(st.integers(0, 20))
@@ -236,7 +236,7 @@ def test_any_plane_and_curves(data: st.DataObject, view: View, size: tuple[int, 
         assert isinstance(table(figure, view), Table)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data(), view=VIEWS, size=SIZES, palette=st.sampled_from(PALETTES), label=LABELS)
 def test_any_matrix(data: st.DataObject, view: View, size: tuple[int, int], palette: Palette, label: str) -> None:
     shape = data.draw(hnp.array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=40))
@@ -259,7 +259,7 @@ def test_any_matrix(data: st.DataObject, view: View, size: tuple[int, int], pale
 WORDS = st.one_of(st.text(max_size=12), st.sampled_from(["good", "bad", ".", "", "層の", "e\u0301", "\x1b[31m", "a" * 200]))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data(), view=VIEWS, size=SIZES, palette=st.sampled_from(PALETTES))
 def test_any_passage(data: st.DataObject, view: View, size: tuple[int, int], palette: Palette) -> None:
     words = tuple(data.draw(st.lists(WORDS, max_size=40)))
@@ -279,7 +279,7 @@ def test_any_passage(data: st.DataObject, view: View, size: tuple[int, int], pal
     assert isinstance(table(figure, view), Table)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data(), view=VIEWS, size=SIZES, palette=st.sampled_from(PALETTES))
 def test_any_graph(data: st.DataObject, view: View, size: tuple[int, int], palette: Palette) -> None:
     nodes = tuple(data.draw(st.lists(WORDS, max_size=20)))

@@ -242,7 +242,7 @@ def test_options_out_of_their_domain_are_refused(options: dict[str, Any]) -> Non
 
 
 @given(bins=st.integers(2, 8), seed=st.integers(0, 99))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_units_are_ordered_by_what_they_tell_whatever_their_scale(bins: int, seed: int) -> None:
     rng = torch.Generator().manual_seed(seed)
     labels = torch.arange(800) % bins

@@ -103,7 +103,7 @@ def entropy(outputs: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
 
 
 @given(lengths=st.lists(st.integers(1, TIME), min_size=2, max_size=40), seed=st.integers(0, 99))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_what_stands_at_padding_changes_nothing(lengths: list[int], seed: int) -> None:
     torch.manual_seed(seed)
     model, n = Packed(), len(lengths)

@@ -65,7 +65,7 @@ def some(*shape: int, seed: int = 1) -> Tensor:
     return torch.randint(12, shape, generator=torch.Generator().manual_seed(seed))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 5), st.integers(1, 6), st.integers(0, 40))
 def test_streams_hold_the_text_in_order_and_the_word_after_each(count: int, length: int, more: int) -> None:
     words = torch.arange(count * length + 1 + more)
@@ -77,7 +77,7 @@ def test_streams_hold_the_text_in_order_and_the_word_after_each(count: int, leng
         language.streams(words[: count * length], count, length)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 9), st.integers(1, 6), st.integers(0, 40))
 def test_windows_are_apart_and_have_the_word_after_each(count: int, length: int, more: int) -> None:
     words = torch.arange(count * length + 1 + more)

@@ -50,7 +50,7 @@ def test_targets_are_those_of_an_interpolated_bigram_model() -> None:
         assert kept == pytest.approx(float(1 - found.rate[x] * (1 - found.proposal[x])), abs=0.02)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 6), min_size=2, max_size=50), st.floats(0, 1))
 def test_rates_and_proposals_are_probabilities(words: list[int], strength: float) -> None:
     for kind in ("unigram", "kneser-ney"):

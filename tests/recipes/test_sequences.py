@@ -22,7 +22,7 @@ def drawn(kind: str, samples: int, seed: int) -> Any:
     return GENERATORS[kind](samples, torch.Generator().manual_seed(seed))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sampled_from(list(GENERATORS)), st.integers(1, 200), st.integers(0, 2**31))
 def test_trends_are_consecutive_integers_and_padding_is_zero(kind: str, samples: int, seed: int) -> None:
     data = drawn(kind, samples, seed)

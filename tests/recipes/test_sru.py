@@ -36,7 +36,7 @@ def layer_of(units: int, dropout: float = 0.0, seed: int = 0) -> SRU:
     return layer
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 3), st.integers(1, 8), st.integers(1, 6), st.integers(0, 100))
 def test_a_layer_is_its_equations_and_so_are_its_gradients(streams: int, time: int, units: int, seed: int) -> None:
     layer = layer_of(units, seed=seed)

@@ -79,7 +79,7 @@ def test_the_error_of_persistence_is_the_one_that_is_known(horizon: int) -> None
     assert rmse(autoregression(line, horizon, 150, 150), line[150:]) < 1e-6
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 9), st.integers(1, 30), st.integers(0, 60))
 def test_forecasts_and_inputs_are_of_what_is_known_by_then(horizon: int, window: int, back: int) -> None:
     values = np.random.default_rng(0).standard_normal(300)

@@ -137,7 +137,7 @@ def pieces(image: np.ndarray) -> dict[bytes, tuple[int, int, bool]]:
     return found
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 6), st.integers(5, 9), st.integers(5, 9), st.integers(0, 1000))
 def test_an_augmented_image_is_a_piece_of_the_reflected_one(n: int, height: int, width: int, seed: int) -> None:
     x = torch.randint(256, (n, 3, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))

@@ -24,7 +24,7 @@ def test_the_first_line_of_a_key_counts() -> None:
 
 
 @given(st.permutations(range(6)))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_rows_are_sorted_by_segment_and_seq_however_they_arrive(order: list[int]) -> None:
     run = written([_result(seq, float(seq)) for seq in order], role="analyst")
     (series,) = history_of(run).series
@@ -33,7 +33,7 @@ def test_rows_are_sorted_by_segment_and_seq_however_they_arrive(order: list[int]
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 5)), min_size=1, max_size=4), st.randoms())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_trainer_that_began_again_is_believed_from_its_first_step_on(segments, random) -> None:
     flag = Value(quantity="I(X;T)", value=0.0, subject={"layer": "1"}, estimator="toy", flags={"saturated": True})
     expected: dict[int, int] = {}

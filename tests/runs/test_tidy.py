@@ -57,7 +57,7 @@ AXES = st.dictionaries(
 
 
 @given(st.lists(st.tuples(AXES, st.integers(0, 5)), min_size=1, max_size=5), st.integers(1, 40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_number_is_in_a_row_of_its_own_with_its_place_on_every_axis(given: list[tuple[Axes, int]], rows: int) -> None:
     every = [series(axes, points, seed=k, subject={"layer": str(k)}) for k, (axes, points) in enumerate(given)]
     whole = history(*every)
