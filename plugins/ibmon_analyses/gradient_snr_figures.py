@@ -56,16 +56,21 @@ def _of(history: History, protocol: str, *, important: bool) -> list[Figure]:
             lines=tuple(lines),
         )
 
+    names = _names(snr)
+
+    def line(s: Series, over: Series | None = None, says: str = "", **meaning: Any) -> Line:
+        return _line(s, over, label=names.get(_key(s), s.label) + says, **meaning)
+
     norms = {_key(s): s for s in weights("weight norm")}
     pairs: list[Line] = []
     for group, (mean, std) in enumerate(zip(weights("gradient mean"), weights("gradient std"), strict=False)):
         norm = norms.get(_key(mean))
         if norm is None or norm.value.shape != mean.value.shape:
             continue
-        pairs.append(_line(mean, norm, label=f"{mean.subject['layer']} mean", group=group))
-        pairs.append(_line(std, norm, label=f"{std.subject['layer']} std", group=group, dashed=True, unnamed=True))
+        pairs.append(line(mean, norm, " mean", group=group))
+        pairs.append(line(std, norm, " std", group=group, dashed=True, unnamed=True))
     floor, floor_note = _floor(snr[0])
-    ratio = curves("gradient-snr", "gradient SNR", "SNR = ‖mean g‖ / ‖std g‖", [*(_line(s) for s in snr), *floor])
+    ratio = curves("gradient-snr", "gradient SNR", "SNR = ‖mean g‖ / ‖std g‖", [*(line(s) for s in snr), *floor])
     one = Reference(axis="y", value=1.0, label="SNR = 1")
     drawn: list[Figure] = [
         replace(ratio, important=important, note="; ".join(filter(None, (note, floor_note))), references=(one,)),
@@ -73,10 +78,10 @@ def _of(history: History, protocol: str, *, important: bool) -> list[Figure]:
     ]
     scales = weights("gradient noise scale")
     if scales:
-        lines = [_line(s) for s in scales]
+        lines = [line(s) for s in scales]
         drawn.append(curves("gradient-noise-scale", "gradient noise scale", "noise scale tr Σ / ‖μ‖² [samples]", lines))
     if norms:
-        drawn.append(curves("weight-norms", "norms of the weights", "‖W‖", [_line(s) for s in norms.values()]))
+        drawn.append(curves("weight-norms", "norms of the weights", "‖W‖", [line(s) for s in norms.values()]))
     return drawn
 
 
@@ -97,19 +102,29 @@ def _key(series: Series) -> tuple[str, str]:
     return series.subject.get("layer", ""), series.subject.get("parameter", "")
 
 
-def _line(series: Series, over: Series | None = None, **meaning: Any) -> Line:
+def _names(series: Sequence[Series]) -> dict[tuple[str, str], str]:
+    """The layer, by layer and parameter; with the parameter where a layer has several, as recurrent ones do."""
+    keys = [_key(s) for s in series]
+    layers = [layer for layer, _ in keys]
+    return {
+        (layer, parameter): f"{layer} {parameter.removeprefix('weight_')}" if layers.count(layer) > 1 else layer
+        for layer, parameter in keys
+    }
+
+
+def _line(series: Series, over: Series | None = None, *, label: str, **meaning: Any) -> Line:
     with np.errstate(divide="ignore", invalid="ignore"):
         values = series.value if over is None else series.value / over.value
     flat = values.reshape(len(values), -1)
     many = flat.shape[1] > 1 and len(flat) > 0
-    options: dict[str, Any] = {"label": series.subject.get("layer", series.label), **meaning}
     return Line(
+        label=label,
         x=_at(series),
         y=_over_networks(np.nanmedian, flat) if many else flat[:, 0],
         lower=_over_networks(np.nanpercentile, flat, 10) if many else None,
         upper=_over_networks(np.nanpercentile, flat, 90) if many else None,
         step=series.step,
-        **options,
+        **meaning,
     )
 
 

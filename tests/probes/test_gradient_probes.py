@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ibmon import EvaluationSet, Monitor
+from ibmon import Curves, EvaluationSet, Monitor
+from ibmon.figures.build import build_figures
 from ibmon.probes import frozen_gradients, parallel_gradients, statistics_of
 from ibmon.runs.directory import RunDirectory
 from support import history_of
@@ -88,10 +89,32 @@ def test_protocols_are_measured_side_by_side_with_their_level_of_noise(measured:
     assert own.step.tolist() == [6, 12, 18]
     assert frozen.details["null"][0] == pytest.approx(((1 - 3 / 6) / (3 - 1)) ** 0.5)
     assert own.details["null"].tolist() == [0.0, 0.0, 0.0], "all minibatches of the epoch were read"
-    from ibmon.figures.build import build_figures
-
     names = {f.name for f in build_figures(history)[0]}
     assert {"gradient-snr", "gradient-snr-frozen", "gradient-noise-scale", "weight-norms-frozen"} <= names
+
+
+def test_curves_of_a_layer_with_several_weights_say_which(measured: Measured) -> None:
+    def train(monitor: Monitor) -> None:
+        torch.manual_seed(0)
+        model = nn.ModuleDict({"lstm": nn.LSTM(2, 3, batch_first=True), "out": nn.Linear(3, 1)})
+        x = torch.randn(8, 5, 2)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+
+        def forward(model: nn.Module, x: Tensor) -> Tensor:
+            return model["out"](model["lstm"](x)[0])  # pyright: ignore[reportIndexIssue]
+
+        monitor.watch(model, optimizer=optimizer, evaluation=EvaluationSet(x, forward=forward), schedule="every:1epochs")
+        for _ in monitor.epochs(2):
+            for rows in range(4):
+                optimizer.zero_grad()
+                forward(model, x[2 * rows : 2 * rows + 2]).square().mean().backward()
+                optimizer.step()
+
+    drawn = {figure.name: figure for figure in build_figures(history_of(measured(train)))[0] if isinstance(figure, Curves)}
+    each = {"lstm ih_l0", "lstm hh_l0", "out"}
+    assert {line.label for line in drawn["gradient-snr"].lines} == each, "all minibatches are read: no line of noise"
+    assert {line.label for line in drawn["weight-norms"].lines} == each
+    assert {line.label for line in drawn["gradient-norms"].lines} == {f"{one} {what}" for one in each for what in ("mean", "std")}
 
 
 @pytest.mark.parametrize(("count", "population"), [(8, 8), (8, 64), (32, None)])
