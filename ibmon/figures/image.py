@@ -44,6 +44,8 @@ DPI, SCREEN_DPI = 300, 150
 
 _SHAPES: dict[type[Figure], float] = {Plane: 0.84, Curves: 0.68, Histogram: 0.62}
 """Heights of figures one column wide, as a part of their width."""
+_SHORT_LABEL = 20
+"""Characters of a label that is not longer than any axis."""
 _LOCK = threading.Lock()
 _STYLE: dict[str, Any] = {
     "font.size": 8,
@@ -208,7 +210,22 @@ def _draw(figures: Mapping[str, Figure], view: View, width: float, colours: Inks
         draw_heatmaps(drawing, maps, view, colours.areas, across)
     elif isinstance(first, Histogram):
         draw_histograms(drawing, [(axes, figure) for axes, figure in panels if isinstance(figure, Histogram)], view)
+    _fold_labels(drawing)
     return drawing
+
+
+def _fold_labels(drawing: Drawing) -> None:
+    """Labels beside an axis or a bar that is shorter than they are stand in two lines."""
+    long = [axes for axes in drawing.axes if len(axes.get_ylabel()) > _SHORT_LABEL]
+    if not long:
+        return
+    drawing.draw_without_rendering()
+    for axes in long:
+        label, text = axes.yaxis.label, axes.get_ylabel()
+        spaces = [i for i, character in enumerate(text) if character == " "]
+        if spaces and label.get_window_extent().height > 1.02 * axes.get_window_extent().height:
+            middle = min(spaces, key=lambda i: abs(i - len(text) / 2))
+            label.set_text(f"{text[:middle]}\n{text[middle + 1 :]}")
 
 
 def _height(figure: Figure, width: float) -> float:

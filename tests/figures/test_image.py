@@ -175,6 +175,18 @@ def test_a_short_logarithmic_axis_has_numbers_and_a_long_one_powers(
         assert unsaid not in found
 
 
+def test_a_label_longer_than_its_axis_is_folded_in_its_middle(tmp_path: Path) -> None:
+    x = np.arange(3.0)
+    for label, lines in (
+        ("H(Y) − cross-entropy by a lens of this layer [bits]", ["H(Y) − cross-entropy by a", "lens of this layer [bits]"]),
+        ("the loss of a training", ["the loss of a training"]),
+        ("x" * 80, ["x" * 80]),
+    ):
+        curves = Curves(name="c", title="c", x=Axis(), y=Axis(label=label), lines=(Line(label="a", x=x, y=x),))
+        save(curves, tmp_path / "a.svg")
+        assert set(lines) <= set(texts(tmp_path / "a.svg"))
+
+
 def test_a_centre_is_in_the_middle_of_its_map(tmp_path: Path) -> None:
     values = np.array([[-0.2, 0.8], [0.0, 0.4]])
     figure = Heatmap(name="h", title="h", values=values, centre=0.0)
