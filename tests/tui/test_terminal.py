@@ -129,7 +129,7 @@ class Walk:
         else:
             self.resize()
 
-    def go(self, steps=200):
+    def go(self, steps=100):
         self.terminal.see("information plane", "correlations", "epoch 20/100")
         for number in range(1, steps + 1):
             self.step()
