@@ -253,7 +253,8 @@ def write_static(folder: Path, name: str, data: StaticData) -> None:
     tensors |= {CLASSES + task: encoded(names) for task, names in data.classes.items()}
     file = folder / f".{name}.tmp"
     try:
-        save_tensors(_apart(tensors), file, metadata={"axes": axes})
+        # safetensors keeps no order, and that of tasks is the one in which figures and measurements name them.
+        save_tensors(_apart(tensors), file, metadata={"axes": axes, "order": msgspec.json.encode(list(tensors)).decode()})
     except SafetensorError as error:
         raise OSError(str(error)) from error
     file.rename(folder / f"{name}.safetensors")
@@ -265,17 +266,19 @@ def read_static(folder: Path, name: str) -> StaticData:
     if not BARE_NAME.fullmatch(name) or not file.is_file():
         return StaticData()
     tensors = _read_tensors(file)
+    with safe_open(file, "pt") as opened:
+        said = opened.metadata() or {}
     inputs = None
     if "inputs" in tensors:
-        with safe_open(file, "pt") as opened:
-            axes = tuple((opened.metadata() or {}).get("axes", "").split(","))
-        inputs = Activation(tensors["inputs"], axes, tensors.get("mask"))
-    targets = {name.removeprefix("target."): t for name, t in tensors.items() if name.startswith("target.")}
+        inputs = Activation(tensors["inputs"], tuple(said.get("axes", "").split(",")), tensors.get("mask"))
     try:
+        order = msgspec.json.decode(said.get("order", "[]"), type=list[str])
+        tensors = {name: tensors[name] for name in dict.fromkeys([*order, *sorted(tensors)]) if name in tensors}
+        targets = {name.removeprefix("target."): t for name, t in tensors.items() if name.startswith("target.")}
         vocabulary = decoded(tensors[VOCABULARY]) if VOCABULARY in tensors else None
         tasks = [name.removeprefix(CLASSES) for name in tensors if name.startswith(CLASSES)]
         classes = {task: decoded(tensors[CLASSES + task], "list of classes") for task in tasks}
-    except ValueError as error:
+    except (ValueError, msgspec.MsgspecError) as error:
         raise IbmonError(f"{folder.name}/{file.name} cannot be read: {error}") from error
     return StaticData(tensors.get("identity"), inputs, targets, vocabulary, classes)
 

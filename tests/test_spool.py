@@ -70,6 +70,14 @@ def test_what_is_fixed_is_written_once(tmp_path: Path) -> None:
     assert read_static(tmp_path, "../secret") == StaticData()
 
 
+@pytest.mark.parametrize("tasks", [("pos", "ner", "a"), ("a", "ner", "pos"), ("ner", "pos", "a")])
+def test_tasks_are_read_in_the_order_in_which_they_were_given(tmp_path: Path, tasks: tuple[str, ...]) -> None:
+    targets = {task: torch.arange(4) for task in tasks}
+    write_static(tmp_path, "test", StaticData(None, None, targets, None, dict.fromkeys(tasks, ("x", "y"))))
+    after = read_static(tmp_path, "test")
+    assert (*after.targets,) == tasks and (*after.classes,) == tasks
+
+
 def test_a_group_without_its_commit_file_does_not_exist(tmp_path: Path) -> None:
     group = write_group(tmp_path, 1, 0, _snapshot())
     (group / "commit.json").unlink()
