@@ -15,6 +15,8 @@ from torch import Tensor
 LEAST_TRIALS = 20
 """Trials from which on exchanging them gives enough different orders."""
 _LEAST_SHIFT = 0.05
+_PACKED = 0.8
+"""Share of the circle that many nodes may fill with the distances between them: the rest is left to chance."""
 
 
 def block_numbers(trials: int, length: int, blocks: int) -> Tensor:
@@ -43,11 +45,16 @@ def halves(blocks: Tensor, count: int, rng: torch.Generator) -> Tensor:
 def circularly_shifted(values: Tensor, count: int, rng: torch.Generator) -> Tensor:
     """``values`` (trials, time, nodes) with every node of every trial shifted in a circle: (count, trials, time, nodes).
 
-    By an amount of its own, drawn uniformly, at least a twentieth of the trial from where it was.
+    The amounts are drawn at random, and those of any two nodes are a twentieth of the trial apart, or as far as so many nodes
+    allow: two that were shifted alike would have all that they share, and be the largest of what is seen without a flow.
     """
     trials, time, nodes = values.shape
-    least = min(max(int(_LEAST_SHIFT * time), 1), time // 2)
-    shift = torch.randint(least, time - least + 1, (count, trials, 1, nodes), generator=rng)
+    apart = int(min(_LEAST_SHIFT * time, _PACKED * time / nodes))
+    free = torch.rand(count, trials, nodes, generator=rng).sort(-1).values * (time - nodes * apart)
+    places = free.long() + apart * torch.arange(nodes)
+    mine = torch.rand(count, trials, nodes, generator=rng).argsort(-1)
+    begin = torch.randint(time, (count, trials, 1), generator=rng)
+    shift = (places.gather(-1, mine) + begin)[:, :, None]
     at = (torch.arange(time)[:, None] + shift) % time
     return values.expand(count, -1, -1, -1).gather(2, at.to(values.device))
 

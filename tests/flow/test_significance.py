@@ -97,7 +97,29 @@ def test_shifts_keep_the_spectrum_of_every_node_and_break_what_they_share() -> N
     power, kept = (torch.fft.rfft(v, dim=-2).abs() for v in (values, drawn))
     assert torch.allclose(kept, power.expand_as(kept), atol=1e-9)
     assert torch.equal(drawn.sort(-2).values, values.sort(-2).values.expand_as(drawn))
-    assert not bool((drawn == values).all(2).any())
+
+
+@pytest.mark.parametrize(("time", "nodes", "least"), [(100, 2, 5), (500, 16, 25), (600, 60, 8), (30, 40, 0)])
+def test_no_two_nodes_are_shifted_alike(time: int, nodes: int, least: int) -> None:
+    clocks = torch.arange(time).double()[None, :, None].expand(3, time, nodes)
+    drawn = circularly_shifted(clocks, 50, seeded())
+    shifts = drawn[:, :, 0].long()  # (surrogates, trials, nodes)
+    between = (shifts[..., None] - shifts[..., None, :]) % time
+    between = torch.minimum(between, time - between)[..., ~torch.eye(nodes, dtype=torch.bool)]
+    assert int(between.min()) >= least and int(between.max()) > 0.4 * time
+    assert len(shifts.unique()) > 0.9 * time and len(between.unique()) > 0.3 * time
+
+
+def test_every_edge_of_a_long_chain_is_found_among_many_nodes() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((600, 40))
+    for k in range(1, 40):
+        values[1:, k] = 0.8 * values[:-1, k - 1] + 0.6 * rng.standard_normal(599)
+    found = dependence(Series.of(torch.from_numpy(values)), transfer_statistic((1,)), surrogates=99, rng=seeded())
+    edges = found.p_all.diagonal(1)
+    assert float((edges <= 0.05).double().mean()) == 1.0
+    others = found.p_all[~(torch.eye(40, dtype=torch.bool) | torch.eye(40, dtype=torch.bool).roll(1, 1))]
+    assert float((others <= 0.05).double().mean()) < 0.01
 
 
 def test_exchanged_trials_keep_every_trial() -> None:
