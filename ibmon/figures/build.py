@@ -83,9 +83,10 @@ def training_curves(history: History) -> list[Figure]:
 
 
 def _at(series: Series, *, by_epoch: bool) -> np.ndarray:
-    """Epochs or steps for a logarithmic axis: what came before the first is drawn half a step before it."""
+    """Epochs or steps for a logarithmic axis: what came before the first is drawn at ½, or before it where it is earlier."""
     at = series.epoch if by_epoch else series.step.astype(float)
-    return np.where(at <= 0, 0.5, at)
+    positive = at[at > 0]
+    return np.where(at <= 0, min(0.5, positive.min() / 2) if len(positive) else 0.5, at)
 
 
 def _generic(series: Sequence[Series]) -> list[Figure]:

@@ -113,13 +113,14 @@ def _draw_line(
     x = drawable(line.x[:end], scales[0])
     y = drawable(smoothed(line.y, view.smooth)[:end], scales[1])
     alone = np.isfinite(y) & ~np.isfinite(np.r_[np.nan, y[:-1]]) & ~np.isfinite(np.r_[y[1:], np.nan])
-    axes.plot(x, y, color=own, **style)
+    known = np.isfinite(x) & np.isfinite(y)
+    if known.any():  # matplotlib fails where there is no place for a marker
+        axes.plot(x, y, color=own, **style)
     axes.plot(x[alone], y[alone], ".", ms=2, color=own)
     if line.lower is not None and line.upper is not None:
         low = drawable(smoothed(line.lower, view.smooth)[:end], scales[1])
         high = drawable(smoothed(line.upper, view.smooth)[:end], scales[1])
         axes.fill_between(x, low, high, color=own, alpha=0.16, lw=0)
-    known = np.isfinite(x) & np.isfinite(y)
     return x[known], y[known]
 
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from ibmon import Axis, Curves, Figure, History, Line, Series
 
+from .finite import percentiles
+from .moments import after_nothing
 from .naming import named_set, slug
 
 _ANALYSIS = "geometry"
@@ -83,12 +85,12 @@ def _line(series: Series, **meaning: object) -> Line:
     """The median over replicas and timepoints with the band of 10 to 90 %."""
     flat = _flat(series)
     at = series.epoch if _in_epochs(series) else series.step.astype(float)
-    band = np.percentile(flat, (10, 90), axis=1) if series.axes else (None, None)
+    low, middle, high = percentiles(flat, (10, 50, 90))
     return Line(
-        x=np.where(at <= 0, 0.5, at),  # the untrained network has no place on a logarithmic axis
-        y=np.median(flat, axis=1),
-        lower=band[0],
-        upper=band[1],
+        x=after_nothing(at),
+        y=middle,
+        lower=low if series.axes else None,
+        upper=high if series.axes else None,
         step=series.step,
         **meaning,  # type: ignore[arg-type]
     )

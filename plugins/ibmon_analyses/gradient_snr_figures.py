@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from ibmon import Axis, Curves, Figure, History, Line, Reference, Series
 
+from .finite import percentiles
 from .hypothesis_figures import panel
 
 _SAID = {
@@ -117,25 +118,16 @@ def _line(series: Series, over: Series | None = None, *, label: str, **meaning: 
         values = series.value if over is None else series.value / over.value
     flat = values.reshape(len(values), -1)
     many = flat.shape[1] > 1 and len(flat) > 0
+    low, middle, high = percentiles(flat, (10, 50, 90))
     return Line(
         label=label,
         x=_at(series),
-        y=_over_networks(np.nanmedian, flat) if many else flat[:, 0],
-        lower=_over_networks(np.nanpercentile, flat, 10) if many else None,
-        upper=_over_networks(np.nanpercentile, flat, 90) if many else None,
+        y=middle if many else flat[:, 0],
+        lower=low if many else None,
+        upper=high if many else None,
         step=series.step,
         **meaning,
     )
-
-
-def _over_networks(statistic: Callable[..., np.ndarray], flat: np.ndarray, *arguments: float) -> np.ndarray:
-    """A statistic over the second axis of those that are finite; NaN where none is."""
-    known = np.isfinite(flat)
-    some = known.any(axis=1)
-    out = np.full(len(flat), np.nan)
-    if some.any():
-        out[some] = statistic(np.where(known, flat, np.nan)[some], *arguments, axis=1)
-    return out
 
 
 def _at(series: Series) -> np.ndarray:

@@ -6,6 +6,8 @@ import numpy as np
 
 from ibmon import Axis, Curves, Figure, History, Line, Reference, Series
 
+from .moments import after_nothing
+
 
 def figures(history: History) -> list[Figure]:
     """How much I(X;T) changes in an update, layer by layer, and its parts between and within classes."""
@@ -44,7 +46,7 @@ def _line(series: Series, group: int, *, dashed: bool = False) -> Line:
     at = series.epoch if np.isfinite(series.epoch).any() else series.step.astype(float)
     return Line(
         label=series.label + (" within" if dashed else ""),
-        x=np.where(at <= 0, 0.5, at),
+        x=after_nothing(at),
         y=series.value,
         step=series.step,
         estimator=series.estimator,

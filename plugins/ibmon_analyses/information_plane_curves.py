@@ -8,6 +8,8 @@ import numpy as np
 
 from ibmon import Axis, Curves, Line, Series
 
+from .moments import after_nothing
+
 
 def through_training(quantity: str, series: Sequence[Series], *, name: str, title: str, note: str) -> Curves:
     """A curve for each series, the median and the band of 10 to 90 % where it has axes, and its null where it has one."""
@@ -78,4 +80,4 @@ def _middle(values: np.ndarray) -> np.ndarray:
 def _epochs(series: Series) -> np.ndarray:
     """Epochs where the training has them, else steps; the untrained network is drawn half a step before the first."""
     at = series.epoch if np.isfinite(series.epoch).any() else series.step.astype(float)
-    return np.where(at <= 0, 0.5, at)
+    return after_nothing(at)

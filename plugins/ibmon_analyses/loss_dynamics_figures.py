@@ -9,6 +9,7 @@ import numpy as np
 from ibmon import Axis, Curves, Figure, History, Line, Series, Table
 
 from .hypothesis_figures import kink_in
+from .moments import after_nothing
 
 LAWS = ("flow law", "gradient · update", "trapezoid")
 _SCREEN = "gradients"
@@ -147,4 +148,4 @@ def _unit(series: Series) -> str:
 def _at(series: Series) -> np.ndarray:
     """Epochs where the training has them, else steps; the first update is drawn half a step on."""
     at = series.epoch if np.isfinite(series.epoch).any() else series.step.astype(float)
-    return np.where(at <= 0, 0.5, at)
+    return after_nothing(at)

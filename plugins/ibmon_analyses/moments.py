@@ -21,11 +21,17 @@ def moment(step: int, epoch: float) -> str:
 def training(series: Series) -> tuple[Axis, np.ndarray]:
     """The logarithmic axis of a curve through training, and where its points are: epochs where they are known, else steps.
 
-    The untrained network has no place on such an axis; it stands half a step before the first.
+    The untrained network has no place on such an axis; it stands before the first.
     """
     by_epoch = bool(np.isfinite(series.epoch).any())
     at = series.epoch if by_epoch else series.step.astype(np.float64)
-    return Axis(label="epoch" if by_epoch else "step", scale="log"), np.where(at <= 0, 0.5, at)
+    return Axis(label="epoch" if by_epoch else "step", scale="log"), after_nothing(at)
+
+
+def after_nothing(at: np.ndarray) -> np.ndarray:
+    """Times ``(points,)`` for a logarithmic axis: 0 becomes ½, or half of the first time where that is before ½."""
+    positive = at[at > 0]
+    return np.where(at <= 0, min(0.5, positive.min() / 2) if len(positive) else 0.5, at)
 
 
 def columns(series: Series) -> tuple[Axis, tuple[str, ...]]:

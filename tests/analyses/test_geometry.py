@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import nan
 from pathlib import Path
@@ -22,6 +23,7 @@ from ibmon.figures.text import render
 from ibmon.records import Result
 from ibmon.runs.directory import RunDirectory
 from ibmon_analyses.geometry import Geometry, saturated_fraction, spread
+from ibmon_analyses.moments import after_nothing
 from support import history_of, written
 
 
@@ -196,6 +198,20 @@ def test_the_figures_show_every_layer_and_both_distances(tmp_path: Path, replica
         save(figure, tmp_path / f"{figure.name}.png")
 
 
+def test_a_timepoint_without_a_distance_leaves_the_others_theirs(tmp_path: Path) -> None:
+    run, labels = written([]), torch.arange(30) % 2
+    mask = torch.ones(30, 4, dtype=torch.bool)
+    mask[1:, 3] = False  # one sample alone has no distance to any other
+    values = torch.randn(30, 4, 3, generator=torch.Generator().manual_seed(0))
+    layers = {"a": Activation(values, ("sample", "time", "unit"), mask)}
+    snapshot = Snapshot(step=1, epoch=0.2, evaluation="all", layers=layers, targets={"y": labels})
+    found = [logged(m, tmp_path, f"{k}") for k, m in enumerate(Geometry().measure(snapshot, {}))]
+    line = Result(segment=1, seq=0, job="geometry", step=1, epoch=0.2, evaluation="all", values=found)
+    figures = {f.name: f for f in build_figures(history_of(written([line], role="analyst", run=run)))[0]}
+    distances = figures["class-distances"]
+    assert isinstance(distances, Curves) and all(np.isfinite(one.y).all() for one in distances.lines)
+
+
 def test_each_evaluation_set_has_its_own_figures(tmp_path: Path) -> None:
     history = history_of(_measured(tmp_path))
     assert {f.name for f in build_figures(history)[0]} == {
@@ -219,3 +235,11 @@ def _measured(folder: Path, *names: str) -> RunDirectory:
         for k, name in enumerate(names or ("train", "test"))
     ]
     return written(lines, role="analyst", run=written([]))
+
+
+@pytest.mark.parametrize(
+    ("epochs", "first"), [((0.0, 1.0, 2.0), 0.5), ((0.0, 0.2, 0.4), 0.1), ((0.0, 2.0, 4.0), 0.5), ((0.0,), 0.5)]
+)
+def test_the_untrained_network_stands_before_all_others(epochs: Sequence[float], first: float) -> None:
+    at = after_nothing(np.array(epochs))
+    assert at[0] == first and at[1:].tolist() == list(epochs[1:]) and (np.diff(at) > 0).all()

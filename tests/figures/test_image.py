@@ -175,6 +175,15 @@ def test_a_short_logarithmic_axis_has_numbers_and_a_long_one_powers(
         assert unsaid not in found
 
 
+def test_a_compared_line_without_a_value_is_left_out(tmp_path: Path) -> None:
+    x, nothing = np.arange(1.0, 4.0), np.full(3, np.nan)
+    lines = (Line(label="a", x=x, y=nothing, group=0), Line(label="a within", x=x, y=x, group=0, dashed=True, unnamed=True))
+    curves = Curves(name="c", title="c", x=Axis(), y=Axis(), lines=lines)
+    for figure in overlay({"one": [curves], "two": [replace(curves, lines=(replace(lines[0], y=x), lines[1]))]}):
+        for kind in ("png", "svg"):
+            save(figure, tmp_path / f"a.{kind}")
+
+
 def test_a_label_longer_than_its_axis_is_folded_in_its_middle(tmp_path: Path) -> None:
     x = np.arange(3.0)
     for label, lines in (
