@@ -95,7 +95,8 @@ def _pooled_figure(figures: Sequence[Figure], label: str) -> Figure:
     """One figure of the same name of all runs that have it."""
     first, runs = figures[0], f"{len(figures)} runs"
     words = f"the first of {runs}" if len(figures) > 1 else "of 1 run"
-    if len(figures) > 1 and all(type(figure) is type(first) and _ground(figure) == _ground(first) for figure in figures):
+    alike = all(type(figure) is type(first) and _ground(figure) == _ground(first) for figure in figures)
+    if len(figures) > 1 and alike and not first.single:
         if isinstance(first, Plane):
             planes = [figure.trajectories for figure in figures if isinstance(figure, Plane)]
             trajectories, words = pooled_series(planes, pooled_trajectory, label)
@@ -109,7 +110,10 @@ def _pooled_figure(figures: Sequence[Figure], label: str) -> Figure:
             first, words = read, f"mean of {runs}"
         elif isinstance(first, Histogram) and (added := total([f for f in figures if isinstance(f, Histogram)])) is not None:
             first, words = added, f"sum of {runs}"
-    return replace(first, note="; ".join(part for part in (first.note, words) if part))
+    said = first.note.split("; ")
+    if not words.startswith("the first of"):  # what a note says of one network alone is not what the pooled figure shows
+        said = [part for part in said if all(part in figure.note.split("; ") for figure in figures)]
+    return replace(first, note="; ".join(part for part in (*said, words) if part))
 
 
 def _laid_over(figures: Mapping[str, Figure]) -> Figure:

@@ -106,6 +106,8 @@ class Figure:
 
     ``name`` is a bare word for files and the command line ("information-plane"); ``screen`` is the screen of the terminal that
     shows it ("plane", "gradients", ...); ``important`` puts it into the overview; ``note`` names estimator and parameters.
+    ``single`` is what has no counterpart in other networks, such as the units of a layer: runs of several seeds are then not
+    pooled, and the first is shown.
     """
 
     name: str
@@ -113,6 +115,7 @@ class Figure:
     screen: str = ""
     important: bool = False
     note: str = ""
+    single: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,7 @@ def _of(history: History, layer: str, units: list[Series]) -> Iterator[Figure]:
             title=f"what units of {of} tell about each task",
             screen=_SCREEN,
             note=how(first, ends(first)[-1][1]),
+            single=True,
             values=np.stack([share[-1] for share in shares.values()]),
             x=_UNIT,
             row_labels=tuple(shares),
@@ -63,6 +64,7 @@ def _of(history: History, layer: str, units: list[Series]) -> Iterator[Figure]:
             title=f"what units of {of} tell about {task}, through training",
             screen=_SCREEN,
             note=how(series),
+            single=True,
             values=shares[task].T,
             x=x,
             y=_UNIT,
@@ -89,6 +91,7 @@ def _plane(a: Series, b: Series, shares: dict[str, np.ndarray], named: str, of: 
         title=f"units of {of} between {one} and {two}",
         screen=_SCREEN,
         note=how(a, "a path for each unit"),
+        single=True,
         x=Axis(label=f"{_SHARE} of {one}"),
         y=Axis(label=f"{_SHARE} of {two}"),
         trajectories=tuple(

@@ -168,6 +168,23 @@ def test_matrices_are_pooled_at_the_steps_of_all() -> None:
     np.testing.assert_array_equal(one.values, samples.heatmap().values)
 
 
+def test_what_is_of_one_network_is_not_pooled_and_not_said_of_several() -> None:
+    def found(value: float, *, single: bool = False) -> list[Figure]:
+        at = np.array([value])
+        unit = Trajectory(label="unit 0", x=at, y=at, step=np.array([1]))
+        return [
+            Plane(name="p", title="p", x=Axis(), y=Axis(), trajectories=(unit,), note=f"kde; r = {value}; n = 9", single=single),
+            replace(samples.heatmap(), note=f"kde; r = {value}; n = 9", single=single),
+        ]
+
+    plane, matrix = pooled([found(1.0), found(3.0)], "")
+    assert isinstance(plane, Plane) and plane.trajectories[0].x.tolist() == [2.0]
+    assert (plane.note, matrix.note) == ("kde; n = 9; median of 2 runs", "kde; n = 9; mean of 2 runs")
+    plane, matrix = pooled([found(1.0, single=True), found(3.0, single=True)], "")
+    assert isinstance(plane, Plane) and plane.trajectories[0].x.tolist() == [1.0]
+    assert (plane.note, matrix.note) == ("kde; r = 1.0; n = 9; the first of 2 runs",) * 2
+
+
 @settings(max_examples=60)
 @given(figures=RUNS)
 def test_one_run_over_nothing_is_that_run(figures: list[Figure]) -> None:
