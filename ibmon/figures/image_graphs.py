@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.patches import FancyArrowPatch
+from matplotlib.patches import FancyArrowPatch, Rectangle
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Affine2D, ScaledTranslation
 
 from .graphs import ARC, edges_of, group_numbers, groups_of, places, short_names, shown_nodes, sizes
 from .image_parts import COLOURS, GREY, INK, draw_legend, plain, say_empty
@@ -15,6 +16,7 @@ from .view import number
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
+    from matplotlib.text import Annotation
 
     from .figure import Graph, View
 
@@ -22,6 +24,8 @@ _SHAPES = ("o", "s", "^", "D")
 """As in ``graphs.MARKS``."""
 _NAMES = 5.5
 """Points of the names of nodes: about ``graphs._ACROSS`` letters go beside each other in a column."""
+_BESIDE, _PAD = 1.2, 0.4
+"""Points between a mark and its name, and around a name."""
 _ROW = 0.115
 """Inches of a row of names."""
 _LEAST, _MOST = 2.4, 6.0
@@ -91,24 +95,36 @@ def draw_graph(drawing: Drawing, axes: Axes, figure: Graph, view: View) -> None:
                 zorder=1 + part,
             )
         )
-    behind = {"boxstyle": "square,pad=0.08", "fc": "white", "ec": "none", "alpha": 0.7}
     names, shapes = short_names(figure), [_SHAPES[g % len(_SHAPES)] for g in group_numbers(figure)]
     for i in nodes:
         point: dict[str, Any] = {"marker": shapes[i], "ms": across[i], "mfc": colours[i], "mec": "white", "mew": 0.4}
         axes.plot(at.x[i], at.y[i], ls="none", zorder=3, **point)
-        axes.annotate(
+        name = axes.annotate(
             plain(names[i]),
             (at.x[i], at.y[i]),
-            (across[i] / 2 + 1.2, 0),
+            (across[i] / 2 + _BESIDE, 0),
             textcoords="offset points",
             va="center",
             fontsize=_NAMES,
             color=INK,
             zorder=4,
-            bbox=behind,
             annotation_clip=True,
         )
+        _lighten(drawing, axes, name, across[i] / 2 + _BESIDE)
     _explain(drawing, figure, nodes, colours, shapes, back=bool(edges.back.any()))
+
+
+def _lighten(drawing: Drawing, axes: Axes, name: Annotation, beside: float) -> None:
+    """Lightens the edges behind a name, but not the marks of its neighbours: the box of a text itself would lie on these."""
+    x, y = axes.transData.transform(name.xy).tolist()
+    if not axes.patch.contains_point((x, y), radius=1.0):
+        return  # such a name is not drawn either
+    extent = name.get_window_extent()
+    width, height = (size * 72 / drawing.dpi + 2 * _PAD for size in (extent.width, extent.height))
+    at_node = ScaledTranslation(*name.xy, axes.transData)  # pyright: ignore[reportArgumentType]  # takes any transform
+    in_points = Affine2D().scale(1 / 72) + drawing.dpi_scale_trans + at_node
+    corner = beside - _PAD, -height / 2
+    axes.add_artist(Rectangle(corner, width, height, transform=in_points, fc="white", ec="none", alpha=0.7, zorder=2.5))
 
 
 def _explain(drawing: Drawing, figure: Graph, nodes: list[int], colours: list[str], shapes: list[str], *, back: bool) -> None:

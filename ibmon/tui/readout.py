@@ -96,7 +96,7 @@ def _of_plane(figure: Plane, i: int, k: int) -> list[Words]:
         _point(figure, t, len(t.x), k, float(t.epoch[k]), int(t.step[k])),
         [*_value(figure.x, float(t.x[k]), _at(t.x_lower, k), _at(t.x_upper, k)), *_beside(t.x_details, k, float(t.x[k]))],
         [*_value(figure.y, float(t.y[k]), _at(t.y_lower, k), _at(t.y_upper, k)), *_beside(t.y_details, k, float(t.y[k]))],
-        _origin(t.estimator or figure.note, flags),
+        _origin(figure.note, flags, t.estimator),
     ]
 
 
@@ -110,7 +110,7 @@ def _of_curves(figure: Curves, i: int, k: int, epoch: float | None) -> list[Word
     return [
         _point(figure, line, len(line.x), k, known, step) + (at if not unit.startswith(("epoch", "step")) else []),
         [*_value(figure.y, float(line.y[k]), *band, words="band"), *_beside(line.details, k, float(line.y[k]))],
-        _origin(line.estimator or figure.note, line.flags[k] if k < len(line.flags) else ()),
+        _origin(figure.note, line.flags[k] if k < len(line.flags) else (), line.estimator),
     ]
 
 
@@ -229,9 +229,11 @@ def _beside(details: Mapping[str, np.ndarray], k: int, value: float) -> Words:
     return said
 
 
-def _origin(estimator: str, flags: tuple[str, ...]) -> Words:
-    known: Words = [("estimator ", "dim"), (estimator, "text")]
-    words: Words = known if estimator else [("not an estimate", "dim")]
+def _origin(note: str, flags: tuple[str, ...], estimator: str = "") -> Words:
+    """The estimator; without one the note, which may name something else altogether."""
+    words: Words = [("estimator ", "dim"), (estimator, "text")] if estimator else [(note, "text")]
+    if not estimator and not note:
+        words = [("not an estimate", "dim")]
     if flags:
         return [*words, ("   flags ", "dim"), (", ".join(flags), "warn")]
     return [*words, ("   no flags", "dim")]

@@ -153,12 +153,14 @@ def _orders(measured: Measured, net: Series) -> Iterator[Curves]:
         ),
         references=(Reference(axis="y", value=0.5, label="by chance"),),
     )
-    asked = net.subject["alignment"]
+    asked, levels = net.subject["alignment"], measured.all("group level")
+    others = [_ALIGNED[a] for a in dict.fromkeys(s.subject["alignment"] for s in levels) if a != asked]
+    dashed = f"dashed: {', '.join(others)}" + (" (readout and CSV tell which)" if len(others) > 1 else "")
     yield Curves(
         name=f"flow-groups{ending(net)}",
         title=f"median level of each group{where(net)}",
         screen=_SCREEN,
-        note=how(net, f"solid: {_ALIGNED[asked]}; thin: the other alignments"),
+        note=how(net, f"solid: {_ALIGNED[asked]}", *([dashed] if others else [])),
         x=x,
         y=Axis(label="trophic level"),
         lines=tuple(
@@ -173,7 +175,7 @@ def _orders(measured: Measured, net: Series) -> Iterator[Curves]:
                 dashed=s.subject["alignment"] != asked,
                 unnamed=s.subject["alignment"] != asked,
             )
-            for s in measured.all("group level")
+            for s in levels
         ),
     )
 
@@ -219,6 +221,7 @@ def _units(measured: Measured, net: Series) -> Iterator[Figure]:
         title=f"what hidden units say of inputs and targets{where(net)}",
         screen=_SCREEN,
         note=how(net, ends(x_of)[-1][1], said, about),
+        single=True,
         x=Axis(label="I(h;X) [bits]"),
         y=Axis(label="I(h;Y) [bits]"),
         trajectories=tuple(

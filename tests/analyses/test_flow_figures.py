@@ -209,6 +209,19 @@ def test_everything_is_drawn_in_the_terminal_and_as_numbers() -> None:
     assert graph.note.startswith("epoch 2; outputs at their target time; copula; 10 net flows")
 
 
+def test_dashed_lines_of_groups_are_named_as_such() -> None:
+    groups = drawn(history(UNTRAINED, said()))["flow-groups-copula"]
+    assert isinstance(groups, Curves)
+    solid = "solid: outputs at their target time"
+    others = "as recorded, groups a step after each other (readout and CSV tell which)"
+    assert groups.note == f"{solid}; dashed: {others}; copula"
+    assert [line.dashed for line in groups.lines] == [False] * 3 + [True] * 6
+    assert len({line.label for line in groups.lines}) == 9
+    two, one = ([m for m in said() if m.subject.get("alignment") not in left] for left in (("stages",), ("stages", "step")))
+    assert drawn(history(two, two))["flow-groups-copula"].note == f"{solid}; dashed: as recorded; copula"
+    assert drawn(history(one, one))["flow-groups-copula"].note == f"{solid}; copula"
+
+
 def test_back_in_time_the_newest_is_the_network_of_then() -> None:
     found = history(UNTRAINED, said(), said())
     before = drawn(replace(found, series=tuple(thin(s, 0) for s in found.series)))

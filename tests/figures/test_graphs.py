@@ -12,12 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Drawing
+from matplotlib.patches import Rectangle
 
 from ibmon import Graph
 from ibmon.figures.compare import overlay, pooled
 from ibmon.figures.figure import Axis, View
 from ibmon.figures.graphs import arc, edges_of, places, short_names, shown_nodes
 from ibmon.figures.image import save, save_side_by_side
+from ibmon.figures.image_graphs import draw_graph
 from ibmon.figures.table import table, to_csv
 from ibmon.figures.text import render
 from plot import samples
@@ -191,3 +195,30 @@ def test_pictures_of_nothing_and_of_odd_things(tmp_path: Path) -> None:
     assert "$x^2$" in text and "\x1b" not in text
     save(samples.graph(), path, View(only=("nothing",)))
     assert "no measurement yet" in path.read_text(encoding="utf-8")
+
+
+def test_boxes_of_names_lie_beneath_the_marks_of_all_nodes() -> None:
+    level = np.random.default_rng(0).uniform(0, 3, 60)
+    many = graph(level, np.zeros((0, 2)), np.zeros(0), tuple(f"column_{i:02d}" for i in range(60)))
+    drawing = Drawing(figsize=(3.4, 2.4), dpi=300)
+    axes = drawing.subplots()
+    draw_graph(drawing, axes, many, View())
+    canvas = FigureCanvasAgg(drawing)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())
+    at = places(many)
+    x, y = axes.transData.transform(np.c_[at.x, at.y]).astype(int).T
+    red = pixels[len(pixels) - 1 - y, x, 0].astype(int)
+    ink = int("22", 16)
+    assert (red <= ink).all(), "the marks have no red and letters little; what white lies on has much"
+    boxes = [artist for artist in axes.get_children() if isinstance(artist, Rectangle) and artist is not axes.patch]
+    assert len(boxes) == 60
+    names = [text for text in axes.texts if text.get_text().startswith("column_")]
+    for box, name in zip(boxes, names, strict=True):
+        around, inside = box.get_window_extent(), name.get_window_extent()
+        assert around.x0 < inside.x0 and inside.x1 < around.x1 and around.y0 < inside.y0 and inside.y1 < around.y1
+    near = View(x_limits=(1.0, 2.0))
+    drawing = Drawing()
+    axes = drawing.subplots()
+    draw_graph(drawing, axes, many, near)
+    assert sum(isinstance(artist, Rectangle) for artist in axes.get_children()) - 1 == ((level >= 1) & (level <= 2)).sum()

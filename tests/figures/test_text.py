@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from figures.comparable import placed_curves, run, through_training, timepoints
 from ibmon.figures.compare import overlay
-from ibmon.figures.figure import Axis, Curves, Figure, Heatmap, Histogram, Line, Passage, Plane, Trajectory, View
+from ibmon.figures.figure import Axis, Curves, Figure, Heatmap, Histogram, Line, Passage, Plane, Table, Trajectory, View
 from ibmon.figures.text import render
 from plot import samples
 from plot.test_charts import VALUES, VIEWS, empty_figures
@@ -157,3 +157,37 @@ def test_words_bear_their_values_with_colours_and_without() -> None:
     assert " .\n" in coloured  # without a value: no colour
     assert " ".join(samples.passage().words) == " ".join(ESCAPE.sub("", coloured).split("\n")[3:7]).strip()
     assert "… 32 more words" in render(samples.passage(), 40, 14, False)
+
+
+def spread(*, names: int = 5, rows: int = 6) -> Table:
+    columns = ("layer of the network", "estimator", "value", "error", "null (p)", "why")[:names]
+    row = ("the hidden layer", "binning:width=0.07", "3.341", "0.01234567890123", "0.31 (0.02)", "of 20 halves")[:names]
+    return Table(name="t", title="", columns=columns, rows=(row,) * rows)
+
+
+@pytest.mark.parametrize("columns", range(10, 100))
+def test_numbers_of_a_table_are_whole_or_left_out(columns: int) -> None:
+    text = render(spread(names=6), columns, 24, False)
+    check(text, columns, 24)
+    lines = text.split("\n")
+    said = lines.pop() if "column" in lines[-1] else ""
+    shown = [re.split("  +", line.strip()) for line in lines]
+    assert len({len(cells) for cells in shown}) == 1 and len(shown) == 7
+    whole = ["3.341", "0.01234567890123", "0.31 (0.02)"]
+    assert shown[1][2:5] == whole[: max(len(shown[1]) - 2, 0)]
+    gone = 6 - len(shown[1])
+    whole_said = f"{gone} column{'s' if gone > 1 else ''} left out: too narrow" if gone else ""
+    assert said == whole_said or (len(said) == columns and said.endswith("…") and whole_said.startswith(said[:-1]))
+    for cell, full in zip(shown[1], spread(names=6).rows[0], strict=False):
+        assert cell == full or (cell.endswith("…") and full.startswith(cell[:-1]) and len(cell) >= 6)
+
+
+def test_a_table_names_what_it_leaves_out_within_its_room() -> None:
+    assert render(spread(names=3), 40, 24, False).split("\n")[1] == "the hidden lay…  binning:width=0…  3.341"
+    text = render(spread(), 35, 5, False)
+    assert text.split("\n")[-2:] == ["… 4 more", "2 columns left out: too narrow"]
+    check(text, 35, 5)
+    mixed = Table(name="t", title="", columns=("a", "b"), rows=(("0.123456789012", "3.3"), ("not measured yet", "1.1")))
+    assert render(mixed, 19, 9, False).split("\n")[1:3] == ["0.123456789012  3.3", "not measured …  1.1"]
+    number = Table(name="t", title="", columns=("a",), rows=(("0.123456789012",),))
+    assert render(number, 10, 9, False) == "1 column …"

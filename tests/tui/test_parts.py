@@ -1,12 +1,14 @@
 """The parts that need no terminal: where charts lie, where the cursor goes, what differs between two rows."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.segment import Segment
 from rich.style import Style
 
-from ibmon.figures.figure import Axis, Curves, Graph, Heatmap, Line, Passage, View
+from ibmon.figures.figure import Axis, Curves, Graph, Heatmap, Line, Passage, Plane, Trajectory, View
 from ibmon.plot import draw
 from ibmon.tui import looking
 from ibmon.tui.layout import capacity, tiles
@@ -81,6 +83,23 @@ def test_reading_a_curve_and_a_heatmap():
     said = "".join(text for words in readout(heat, View(cursor=(0, 0))) for text, _ in words)
     assert "row a" in said
     assert "value 1" in said
+
+
+def test_a_note_is_no_estimator():
+    plain, unit = curves([1.5, 2.5]), "squared units of the activation"
+    estimated = replace(plain, lines=(replace(plain.lines[0], estimator="kde"),))
+    path = Trajectory(label="a", x=np.zeros(1), y=np.zeros(1), step=np.zeros(1, int), epoch=np.zeros(1))
+    plane = Plane(name="p", title="p", x=Axis(label="x"), y=Axis(label="y"), trajectories=(path,), note=unit)
+    heat = Heatmap(name="h", title="h", values=np.ones((1, 1)), note=unit)
+    for figure, said in (
+        (plain, "not an estimate   no flags"),
+        (replace(plain, note=unit), f"{unit}   no flags"),
+        (replace(estimated, note=unit), "estimator kde   no flags"),
+        (plane, f"{unit}   no flags"),
+        (replace(plane, trajectories=(replace(path, estimator="kde"),)), "estimator kde   no flags"),
+        (heat, f"{unit}   no flags"),
+    ):
+        assert "".join(text for text, _ in readout(figure, View(cursor=(0, 0)))[-1]) == said
 
 
 def test_views():
