@@ -172,12 +172,17 @@ def _delimited(path: Path) -> Table:
 
 
 def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, with the number of the line they end on."""
+    """The rows, with the number of the line they end on. Blank lines are left out at the end, and refused before."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, delimiter=delimiter, strict=True)
+            blank = 0
             for row in reader:
-                if row:
+                if not row:
+                    blank = blank or reader.line_num
+                elif blank:  # in a file of one column it may be a value that is missing
+                    raise IbmonError(f"Line {blank} of {path.name} is blank, and rows follow; fill the gap or delete the line.")
+                else:
                     yield reader.line_num, row
     except (UnicodeDecodeError, csv.Error) as error:
         raise IbmonError(f"{path.name} cannot be read as text in UTF-8 with columns: {_first_line(error)}.") from error

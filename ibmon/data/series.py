@@ -54,7 +54,7 @@ def time_series(path: Path, column: str, *, times: str | None = None) -> TimeSer
     ``times`` names the column of times as ISO 8601 has them; without it that is the first one called date, time, datetime or
     timestamp, where its first value is such a time. Where there are times, they are at equal intervals.
     Raises NotFoundError for a file or a column that is not there, and IbmonError for a cell that is no number, for a gap in time,
-    and for fewer than two rows.
+    for a blank line before the last row, and for fewer than two rows.
     """
     rows = _rows(path)
     names = [name.strip() for name in next(rows, (0, []))[1]]
@@ -86,14 +86,19 @@ def time_series(path: Path, column: str, *, times: str | None = None) -> TimeSer
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, with the number of the line they end on."""
+    """The rows, with the number of the line they end on. Blank lines are left out at the end, and refused before."""
     if not path.is_file():
         raise NotFoundError(f"There is no file {path}.")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
+            blank = 0
             for row in reader:
-                if row:
+                if not row:
+                    blank = blank or reader.line_num
+                elif blank:  # in a file of one column it may be a value that is missing
+                    raise IbmonError(f"Line {blank} of {path.name} is blank, and rows follow; fill the gap or delete the line.")
+                else:
                     yield reader.line_num, row
     except (UnicodeDecodeError, csv.Error) as error:
         raise IbmonError(f"{path.name} cannot be read as text in UTF-8 with columns: {error}.") from error

@@ -34,7 +34,8 @@ def ablation(
     ``module`` is named as in the model and called once a pass. It puts out a tensor ``(samples, time, units)`` or ``(samples,
     units)``, packed or not, or a tuple that begins with one, as recurrent layers do. The model's outputs are scores of classes by
     task, ``(samples, time, classes)`` for labels of tokens or ``(samples, classes)``, or one such tensor where there is one task.
-    Tokens count that the mask calls data and whose label is not negative. What comes before ``module`` is computed once (see
+    Tokens count that the mask calls data and whose label is not negative. A task with one class is left out without a word, as
+    there is nothing to tell; where no other is left the probe says nothing. What comes before ``module`` is computed once (see
     ``Replay``): with 2 tasks and 32 units a snapshot costs 72 passes through what comes after it.
 
     Watch it as ``probes={"ablation": ablation("hidden")}``: the analysis ``ablation`` shows it, and ``ablated`` reads it. Raises
@@ -54,6 +55,8 @@ def ablation(
         with torch.no_grad(), Replay(model, module) as replay:
             whole = list(_predicted(replay.record(run), part))
             tasks = [one.task for one in whole]
+            if not tasks:
+                return {}
             states, there = _states(replay, module, part)
             scores = [unit_information(*_with_labels(states, there, task, part)) for task in tasks]
             units = states.shape[-1]
@@ -158,7 +161,7 @@ class _Prediction:
 
 
 def _predicted(outputs: Any, data: EvaluationSet) -> Iterator[_Prediction]:
-    """What the model puts out for every task."""
+    """What the model puts out for every task that has more than one class."""
     assert isinstance(data.targets, Mapping)
     if isinstance(outputs, Tensor) and len(data.targets) == 1:
         outputs = {next(iter(data.targets)): outputs}
@@ -170,7 +173,10 @@ def _predicted(outputs: Any, data: EvaluationSet) -> Iterator[_Prediction]:
         if task not in outputs:
             continue
         scores = outputs[task]
-        if not isinstance(scores, Tensor) or scores.shape[:-1] != labels.shape or scores.shape[-1] < 2:
+        fits = isinstance(scores, Tensor) and scores.shape[:-1] == labels.shape
+        if fits and scores.shape[-1] == 1 and not (labels > 0).any():
+            continue  # with other labels one score would be a logit of two classes, which is not what is asked for
+        if not fits or scores.shape[-1] < 2:
             shape = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else f"type {type(scores).__name__}"
             raise ValueError(f"ablation: the outputs of {task} have {shape} for labels of shape {tuple(labels.shape)}")
         yield _Prediction(task, scores, labels.to(scores.device), data.mask if labels.ndim == 2 else None)

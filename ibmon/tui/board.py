@@ -131,12 +131,20 @@ class Board(Screen[None]):
         pace = SLOW_PERIOD if self.low_bandwidth else PLAY_SECONDS
         self.player = self.set_interval(pace, lambda: self.pass_time(pace), pause=True)
         self.set_interval(SLOW_PERIOD if self.low_bandwidth else 1.0, self.status.update)  # a silence grows by itself
+        self._mark_compared()
         self._runs_timer = self.set_interval(RUNS_SECONDS, self.list_runs, pause=self.shown != "runs")
         if self.shown == "runs":
             self.list_runs()
         self.draw()
         if self.run is not None:
             self.call_after_refresh(self.open_run, self.run)
+
+    def _mark_compared(self) -> None:
+        """Mark in the list what is compared from the start. Where a run of another folder is among it, none is marked: the list
+        does not have that run, and the glyphs of the others would not be those of the charts."""
+        runs = [run for contender in self.contenders for run in contender.runs]
+        if all(run.path.resolve() == (self.root / run.id).resolve() for run in runs):
+            self.runs.mark(runs)
 
     @property
     def complete(self) -> bool:

@@ -108,7 +108,7 @@ class MainScreen(Charting, Replaying, Managing):
             self.dismissed = True
         elif self.shown == "log" and self.log_page.searching:
             self.log_page.clear_search()
-        elif self.shown == "runs" and (self.runs.filter_text or self.runs.has_marks):
+        elif self.shown == "runs" and (self.runs.filter_text or self.runs.has_marks or self.contenders):
             if self.runs.filter_text:
                 self.runs.filter("")
             else:

@@ -157,6 +157,11 @@ class RunsPage(Rows):
     def has_marks(self) -> bool:
         return bool(self._marked)
 
+    def mark(self, runs: Sequence[RunDirectory]) -> None:
+        """Mark these runs, in their order, and no others; the list may not have been read yet."""
+        self._marked = [("run", run.id) for run in runs]
+        self.update()
+
     def toggle_mark(self) -> str:
         """Mark the chosen run or take its mark away; a sentence where that cannot be."""
         entry = self.entry

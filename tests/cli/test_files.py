@@ -43,7 +43,7 @@ def test_what_counts_as_missing(tmp_path: Path, cell: str) -> None:
 
 
 def test_tabs_quotes_and_a_byte_order_mark(tmp_path: Path) -> None:
-    (tmp_path / "d.tsv").write_bytes('\ufeff"a\tb"\tc\r\n1\t2\r\n\r\n3\t4\r\n'.encode())
+    (tmp_path / "d.tsv").write_bytes('\ufeff"a\tb"\tc\r\n1\t2\r\n3\t4\r\n\r\n'.encode())
     table = open_table(tmp_path / "d.tsv")
     assert table.names == ("a\tb", "c")
     assert table.take("c")[0].values[:, 0].tolist() == [2, 4]
@@ -134,6 +134,9 @@ def test_nothing_is_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     [
         ("d.csv", b"", "is empty"),
         ("d.csv", b"a,b\n1,2\n3\n", "Line 3 of d.csv has 1 values, and the first line 2 names"),
+        ("d.csv", b"a,b\n1,2\n\n\n3,4\n", "Line 3 of d.csv is blank, and rows follow; fill the gap or delete the line."),
+        ("d.csv", b"a\n1\n\n3\n", "Line 3 of d.csv is blank"),
+        ("d.tsv", b"\na\tb\n1\t2\n", "Line 1 of d.tsv is blank"),
         ("d.csv", b"a,a\n1,2\n", "more than one column called 'a'"),
         ("d.csv", b"0.3,1.5\n1,2\n", "first line of d.csv holds numbers"),
         ("d.csv", b'a,b\n"1,2\n', "cannot be read as text"),
@@ -148,6 +151,11 @@ def test_files_that_are_broken_are_one_sentence(tmp_path: Path, name: str, conte
     with pytest.raises(IbmonError) as refused:
         open_table(tmp_path / name).take("0:1")
     assert words in str(refused.value)
+
+
+def test_blank_lines_at_the_end_are_no_rows(tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_bytes(b"a\n1\n2\n\n\r\n\n")
+    assert open_table(tmp_path / "d.csv").take("a")[0].values[:, 0].tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_files_without_times_have_none(tmp_path):
 
 
 def test_times_are_those_of_the_column_that_is_named_and_in_utc(tmp_path):
-    text = "date\tb\twhen\n2020-01-01\t1\t2020-03-29T01:00+01:00\n\n2020-01-01\t2\t2020-03-29T03:00+02:00\n"
+    text = "date\tb\twhen\n2020-01-01\t1\t2020-03-29T01:00+01:00\n2020-01-01\t2\t2020-03-29T03:00+02:00\n\n\n"
     found = time_series(written(tmp_path, text, "s.tsv"), "b", times="when")
     assert found.times.tolist() == [datetime(2020, 3, 29, 0), datetime(2020, 3, 29, 1)], "an hour apart across the summer's start"
 
@@ -71,7 +71,10 @@ HOURS = "time,b\n2020-01-01 00:00,1\n2020-01-01 01:00,2\n"
         ("level,wind\n1,2\n3,4\n", "lebel", "There is no column 'lebel' in s.csv; did you mean 'level'?"),
         ("LEVEL,wind\n1,2\n3,4\n", "level", "There is no column 'level' in s.csv; did you mean 'LEVEL'?"),
         ("a,b\n1,2\n3,4\n", "temperature", "There is no column 'temperature' in s.csv; it has 'a', 'b'."),
-        ("b\n1\n\ntwo\n", "b", "Line 4 of s.csv has 'two' in 'b', which is no number."),
+        ("b\n1\ntwo\n", "b", "Line 3 of s.csv has 'two' in 'b', which is no number."),
+        ("b\n1\n\n\n2\n", "b", "Line 3 of s.csv is blank, and rows follow; fill the gap or delete the line."),
+        ("a,b\n1,2\n3,4\n\n5,6\n", "b", "Line 4 of s.csv is blank, and rows follow"),
+        ("\nb\n1\n2\n", "b", "Line 1 of s.csv is blank, and rows follow"),
         ("a,b\n1,2\n3,\n", "b", "Line 3 of s.csv has '' in 'b', which is no number."),
         ("a,b\n1,2\n3,nan\n", "b", "Line 3 of s.csv has 'nan' in 'b', which is no number."),
         ("b\n1\n\x1b[2J\n", "b", "Line 3 of s.csv has '\\x1b[2J' in 'b', which is no number."),

@@ -200,6 +200,36 @@ def test_a_single_task_of_samples() -> None:
     assert found.levels == (0, 1, 2, 3) and list(found.accuracy) == ["y"] and found.accuracy["y"].shape == (6, 2, 4)
 
 
+class Single(Tagger):
+    """A head with one class for some tasks."""
+
+    def __init__(self, *single: str) -> None:
+        super().__init__()
+        self.single = single
+
+    def forward(self, words: Tensor, lengths: Tensor) -> Any:
+        scores = super().forward(words, lengths)
+        return {task: found[..., :1] if task in self.single else found for task, found in scores.items()}
+
+
+def of_one_class(*tasks: str) -> EvaluationSet:
+    return replace(DATA, targets={t: torch.zeros_like(y) if t in tasks else y for t, y in DATA.targets.items()})
+
+
+def test_a_task_with_one_class_is_left_out_and_the_others_are_measured() -> None:
+    found, alone = asked(Single("ner"), of_one_class("ner")), asked(Tagger())
+    assert list(found.accuracy) == ["pos"] and found.accuracy["pos"].shape == (6, 2, 6)
+    assert torch.equal(found.accuracy["pos"][0], alone.accuracy["pos"][0])
+
+
+def test_where_all_tasks_have_one_class_nothing_is_said() -> None:
+    model = Single("pos", "ner")
+    assert ablation("hidden")(model, of_one_class("pos", "ner"), rng=torch.Generator()) == {}
+    single = nn.Sequential(nn.Linear(6, 3), nn.Linear(3, 1))
+    data = EvaluationSet(torch.randn(20, 6), torch.zeros(20, dtype=torch.long))
+    assert ablation("0")(single, data, rng=torch.Generator()) == {}
+
+
 class Twice(Tagger):
     def forward(self, words: Tensor, lengths: Tensor) -> dict[str, Tensor]:
         super().forward(words, lengths)
@@ -224,6 +254,7 @@ class Wrong(Tagger):
         (Recurrent(), "heads", "'heads' is called 0 times a pass"),
         (Silent(), "hidden", "scores of classes by task"),
         (Wrong(), "hidden", r"outputs of pos have shape \(50, 4\) for labels of shape \(50, 9\)"),
+        (Single("ner"), "hidden", r"outputs of ner have shape \(50, 9, 1\) for labels of shape \(50, 9\)"),
         (Recurrent(), "heads.pos", r"^$"),
     ],
 )

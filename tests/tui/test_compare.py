@@ -1,6 +1,9 @@
 """Runs laid over each other, from the list of runs."""
 
+import pytest
+
 from ibmon.figures.view import runs_of
+from ibmon.runs.directory import RunDirectory
 from ibmon.tui.runs_page import Mark
 
 
@@ -103,6 +106,42 @@ def test_a_run_that_cannot_be_read_is_left_out(write, show):
         await screen.told("third cannot be compared", "damaged")
         await screen.wait(lambda: runs_of(screen.panel.figure) == [])
         await screen.see("information plane")
+
+    show(first, body, compared=(second,))
+
+
+def test_what_is_compared_from_the_start_is_marked_in_the_list(write, show):
+    first, second = runs(write, "first", "second")
+    write("third").begin().measure(7).end()
+
+    async def body(screen):
+        await screen.see("information plane", "shows ● first  ○ second")
+        await screen.press("7")
+        await screen.see("● first", "○ second", "third")
+        while screen.app.main.runs.chosen.path.name != "third":
+            await screen.press("up")
+        await screen.press("m", "1")
+        await screen.see("shows ● first  ○ second  ▲ third")
+
+    show(first, body, compared=(second,))
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_esc_ends_what_is_compared_from_the_start(write, show, tmp_path, elsewhere):
+    first, second = runs(write, "first", "second")
+    if elsewhere:  # then the list does not have it
+        (tmp_path / "elsewhere").mkdir()
+        second = RunDirectory(second.path.rename(tmp_path / "elsewhere" / "second"))
+
+    async def body(screen):
+        await screen.see("information plane", "shows ● first  ○ second")
+        await screen.press("7")
+        await screen.see("RUNS", "1 run" if elsewhere else "2 runs")
+        assert screen.app.main.runs.has_marks != elsewhere
+        await screen.press("escape", "1")
+        await screen.gone("shows ●")
+        await screen.wait(lambda: runs_of(screen.panel.figure) == [])
+        assert not screen.app.main.runs.has_marks
 
     show(first, body, compared=(second,))
 
