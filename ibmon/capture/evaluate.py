@@ -167,7 +167,8 @@ def _forward(watched: Watched, data: EvaluationSet) -> Pass:
     except Exception:  # a model may refuse to be copied in any way
         with shadow.in_place(watched.model) as model:
             return _passed(model, watched.layers, data, watched.chunk, watched.reduction)
-    return _passed(model, watched.layers, data, watched.chunk, watched.reduction)
+    with shadow.untouched(watched.model):
+        return _passed(model, watched.layers, data, watched.chunk, watched.reduction)
 
 
 def forward(model: nn.Module, watched: Sequence[Layer], data: EvaluationSet) -> tuple[dict[str, Activation], Activation | None]:
@@ -256,13 +257,21 @@ def _answers(
             rng = torch.Generator().manual_seed(seed)
             with torch.enable_grad():
                 result = probe(*models(), data, rng=rng)
+            said = {part: _answer(value) for part, value in (result if isinstance(result, Mapping) else {"": result}).items()}
         except Exception as error:  # somebody else's code: the snapshot goes on without it
             failed[name] = f"{type(error).__name__}: {error}"
             continue
-        for part, value in (result if isinstance(result, Mapping) else {"": result}).items():
-            activation = value if isinstance(value, Activation) else Activation(value, axes_of(value))
-            out[f"{name}.{part}" if part else name] = replace(activation, values=to_host(activation.values.detach()))
+        out |= {f"{name}.{part}" if part else name: activation for part, activation in said.items()}
     return out, failed
+
+
+def _answer(value: Any) -> Activation:
+    """One answer of a probe, on the host. Raises TypeError for what is neither an activation nor a tensor with axes."""
+    if isinstance(value, Tensor) and value.ndim:
+        value = Activation(value, axes_of(value))
+    if not isinstance(value, Activation):
+        raise TypeError(f"a probe gives tensors or activations with a dimension at least, not {value!r:.40}")
+    return replace(value, values=to_host(value.values.detach()))
 
 
 def _masked(activation: Activation, mask: Tensor | None, cut: Reduced | None) -> Activation:
@@ -285,7 +294,12 @@ def _masked(activation: Activation, mask: Tensor | None, cut: Reduced | None) ->
 def _targets(data: EvaluationSet) -> dict[str, Tensor]:
     if data.targets is None:
         return {}
-    return {"y": data.targets} if isinstance(data.targets, Tensor) else dict(data.targets)
+    if isinstance(data.targets, Tensor):
+        return {"y": data.targets}
+    given: Any = data.targets  # of a script without types
+    if not isinstance(given, Mapping) or not all(isinstance(each, Tensor) for each in given.values()):
+        raise UsageError("The targets of an evaluation set are a tensor, or tensors by the name of their task.")
+    return dict(given)
 
 
 def _leaves(inputs: Any) -> list[Tensor]:
@@ -304,5 +318,6 @@ def _map(inputs: Any, function: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(inputs, Mapping):
         return {k: _map(v, function) for k, v in inputs.items()}
     if isinstance(inputs, tuple | list):
-        return type(inputs)(_map(v, function) for v in inputs)
+        mapped = [_map(v, function) for v in inputs]
+        return type(inputs)(*mapped) if hasattr(inputs, "_fields") else type(inputs)(mapped)
     return inputs

@@ -120,23 +120,26 @@ def before_update(args: tuple[Any, ...], kwargs: dict[str, Any], read: Callable[
     """Read the gradients of an update: now, or after the closure that ``optimizer.step`` was given has made them.
 
     What a hook before the step returns: None, or the arguments with a closure that reads, once, however often it is called
-    (LBFGS): at the weights that the update begins with.
+    (LBFGS): at the weights that the update begins with. Optimizers of one's own take what they like: whatever is no function is
+    left alone, and everything stays where it was.
     """
     closure = kwargs["closure"] if "closure" in kwargs else next(iter(args[1:]), None)
-    if closure is None:
+    if not callable(closure):
         read()
         return None
     waiting = True
 
-    def heard() -> Any:
+    def heard(*given: Any, **named: Any) -> Any:
         nonlocal waiting
-        loss = closure()
+        loss = closure(*given, **named)
         if waiting:
             waiting = False
             read()
         return loss
 
-    return args[:1], {**kwargs, "closure": heard}
+    if "closure" in kwargs:
+        return args, {**kwargs, "closure": heard}
+    return (args[0], heard, *args[2:]), kwargs
 
 
 def parameters_of(model: nn.Module | None, optimizer: torch.optim.Optimizer | None) -> dict[str, nn.Parameter]:

@@ -48,11 +48,15 @@ def choose(model: nn.Module, asked: Asked) -> list[Layer]:
     modules = {name: module for name, module in model.named_modules() if name}
     if asked is None:
         return [Layer(name, name) for name in _default(model, modules)]
+    if isinstance(asked, str):
+        asked = [asked]
     if isinstance(asked, Mapping):
         return [layer for shown, wish in asked.items() for layer in _named(shown, wish, modules)]
     wanted: set[str] = set()
     inside: set[Layer] = set()
     for wish in asked:
+        if not isinstance(wish, str | type):  # pyright: ignore[reportUnnecessaryIsInstance]  # from a script without types
+            raise UsageError(f"layers= takes names, globs and types of modules, not a {type(wish).__name__}.")
         if isinstance(wish, type):
             fitting = {name for name, module in modules.items() if isinstance(module, wish)}
         else:

@@ -25,6 +25,7 @@ from . import layers as layer_choice
 from . import loaders, processes
 from .evaluate import Capture, Probe, Watched
 from .gradients import GradientWindow, before_update, evenly, parameters_of
+from .refusing import listed, out_of_reach, refuse
 from .session import Session, device_of
 from .shadow import unwrapped
 from .watching import Watching, asked_for, number
@@ -137,14 +138,13 @@ class Monitor:
         """
         if self._watching is None:
             return
+        refuse(model, optimizer)
         self._step = step
         info = self._watching.session.info
         inner = None if model is None else unwrapped(model)
-        sharded = "" if inner is None else processes.sharding(inner)
-        if sharded:
-            self._watching.begin_blind(
-                f"The model is sharded over processes ({sharded}): no single one can capture it. Losses are recorded."
-            )
+        closed = "" if inner is None else out_of_reach(inner)
+        if closed:
+            self._watching.begin_blind(f"{closed} Losses are recorded.")
             self._count(optimizer)
             return
         sets = loaders.by_name(evaluation, info.max_samples, info.seed or 0)
@@ -172,8 +172,8 @@ class Monitor:
         self._parameters = parameters_of(inner, optimizer)
         self._count(optimizer)
         infos = [layer_choice.describe(layer, inner) for layer in chosen] if inner is not None else []
-        names = [*dict.fromkeys([*info.analyses, *analyses])]
-        self._watching.begin(watched, infos, self._schedule, asked_for(info.estimators, estimators), names)
+        names = [*dict.fromkeys([*info.analyses, *listed(analyses)])]
+        self._watching.begin(watched, infos, self._schedule, asked_for(info.estimators, listed(estimators)), names)
         self._epoch = epoch
         self._take()
         self._epoch = None  # until the training says that it counts epochs
@@ -182,6 +182,9 @@ class Monitor:
 
     def _count(self, optimizer: torch.optim.Optimizer | None) -> None:
         """Let the optimizer say when an update is made."""
+        for handle in self._handles:
+            handle.remove()  # of an earlier watch: an update counts once
+        self._handles = []
         if optimizer is not None:
             self._counts_updates = True
             self._handles = [

@@ -98,6 +98,7 @@ class Session:
             # Children of this process (workers, torchrun) must not each make a run of their own.
             os.environ[launch.RUN_VARIABLE] = str(run.path.resolve())
             print(f"ibmon: watch this run with: ibmon watch {run.path}", file=sys.stderr)
+        run = RunDirectory(run.path.resolve())  # wherever the training changes to
         return cls(run, run.info())
 
     def append(self, record: AnyRecord) -> None:

@@ -38,6 +38,14 @@ def unwrapped(model: nn.Module) -> nn.Module:
         model = inner
 
 
+class ChangedError(CaptureError):
+    """The pass changed the model that is trained: there must not be another."""
+
+
+_KEPT = 2**20
+"""Numbers of a buffer that is kept to be put back; larger ones are masks and tables, which nothing changes."""
+
+
 def refuse_uninitialised(model: nn.Module) -> None:
     """Raises CaptureError while a lazy module has not seen its first batch."""
     for name, p in [*model.named_parameters(), *model.named_buffers()]:
@@ -90,7 +98,7 @@ def _plain_tensors(module: nn.Module) -> Generator[Tensor]:
 def in_place(model: nn.Module) -> Generator[nn.Module]:
     """The model itself in evaluation mode, for models that cannot be copied: everything that moves is put back.
 
-    Raises CaptureError at the end when something moved that cannot be put back.
+    Raises ChangedError at the end when something moved that cannot be put back.
     """
     model = unwrapped(model)
     training = {m: m.training for m in model.modules()}
@@ -114,14 +122,37 @@ def in_place(model: nn.Module) -> Generator[nn.Module]:
                 buffer.copy_(before)
         moved += [n for n, b in model.named_buffers() if n in buffers and not torch.equal(b, buffers[n][1])]
     if moved:
-        raise CaptureError(f"the evaluation pass changed {moved[0]}, which cannot be put back")
+        raise ChangedError(f"the evaluation pass changed {moved[0]}, which cannot be put back")
+
+
+@contextmanager
+def untouched(model: nn.Module) -> Generator[None]:
+    """The buffers of the model as they were, while its copy is used.
+
+    A function that the model holds (a forward that was replaced, a lambda over ``self``) leads back from the copy to the model,
+    which may be training. Raises ChangedError where that changed a buffer, such as a running mean; it is put back.
+    """
+    before = [(name, b, b._version, b.clone() if b.numel() <= _KEPT else None) for name, b in model.named_buffers()]  # pyright: ignore[reportPrivateUsage]
+    moved: list[str] = []
+    try:
+        yield
+    finally:
+        moved += [name for name, buffer, version, _ in before if buffer._version != version]  # pyright: ignore[reportPrivateUsage]
+        for _, buffer, _, kept in before if moved else ():
+            if kept is not None:
+                buffer.copy_(kept)  # all of them: the kernel of batch norm writes its running mean behind autograd's back
+    if moved:
+        raise ChangedError(
+            f"the evaluation pass on a copy of the model changed {moved[0]} of the model itself: its forward, or a function that "
+            "it holds, leads back to it"
+        )
 
 
 @contextmanager
 def unnoticed(model: nn.Module | None, autocast: torch.dtype | None = None) -> Generator[None]:
     """Random states of torch (CPU, CUDA), numpy and ``random`` as before; no gradients; nothing recompiled.
 
-    Raises CaptureError when the block changed a parameter: the training is no longer the same then.
+    Raises ChangedError when the block changed a parameter: the training is no longer the same then.
     """
     versions = [(name, p, p._version) for name, p in model.named_parameters()] if model is not None else []  # pyright: ignore[reportPrivateUsage]
     numpy: Any = sys.modules.get("numpy")
@@ -139,7 +170,7 @@ def unnoticed(model: nn.Module | None, autocast: torch.dtype | None = None) -> G
             torch.cuda.set_rng_state_all(cuda)
     for name, p, version in versions:
         if p._version != version:  # pyright: ignore[reportPrivateUsage]
-            raise CaptureError(f"the forward pass changes the parameter {name} in place")
+            raise ChangedError(f"the forward pass changes the parameter {name} in place")
 
 
 def _autocast(dtype: torch.dtype | None) -> AbstractContextManager[Any]:

@@ -21,7 +21,7 @@ from . import shadow
 from .evaluate import Taken, Watched, chunk_of, labels, limited, samples_of, snapshot, static_data, update
 from .governor import Governor
 from .session import Session
-from .shadow import CaptureError
+from .shadow import CaptureError, ChangedError
 
 
 class Watching:
@@ -114,6 +114,11 @@ class Watching:
                     shot = self._shot(self.watched, name, step, epoch, gradients)
                 except torch.OutOfMemoryError:
                     self.session.drop(step, epoch, name, "out of memory during the capture")
+                except ChangedError as error:
+                    self.session.drop(step, epoch, name, str(error))
+                    self.say_once(f"No further snapshots are taken, so that the training is not harmed: {error}.", "error")
+                    self.watched = replace(self.watched, model=None, capture=None, evaluation={}, probes={}, updates={})
+                    return  # what is read of gradients goes on
                 except (CaptureError, IbmonError) as error:
                     self.session.drop(step, epoch, name, str(error))
                 except Exception as error:  # the user's model or capture function: never into the training

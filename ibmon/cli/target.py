@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,7 +50,9 @@ def resolve(name: str | None, arguments: Sequence[str] = ()) -> Target:
     from ibmon.signatures import of_target
 
     recipes = discover().contributions["recipes"]
-    run = _run_called(name, whole=name in recipes)
+    # A program or script is not the run whose id has its name as a part.
+    program = bool((arguments or os.sep in name) and shutil.which(name))
+    run = _run_called(name, whole=name in recipes or program)
     if name in recipes and run is not None:
         raise UsageError(f"{name!r} is a recipe and a run; say {run.path} for the run, or rename it with: ibmon rename")
     if name in recipes:
@@ -57,7 +60,7 @@ def resolve(name: str | None, arguments: Sequence[str] = ()) -> Target:
         return Target(name, spec.target, of_target(spec.target))
     if run is not None:
         return Target(run.id, run=run)
-    if arguments and shutil.which(name):
+    if program:
         return Target(_called(name, arguments), name)
     from ibmon.remote.address import parse
 

@@ -110,7 +110,8 @@ class InformationMonitor(Callback):
         if self._following is None:
             return
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
-        self._following.loss(loss if isinstance(loss, Tensor) else None)
+        parts = trainer.accumulate_grad_batches if pl_module.automatic_optimization else 1  # Lightning divides it by them
+        self._following.loss(loss * parts if isinstance(loss, Tensor) else None)
         if self._following.should_stop:
             trainer.should_stop = True
 

@@ -28,6 +28,16 @@ _held: dict[str, int] = {}
 _guard = threading.Lock()
 _TAKEN = (errno.EACCES, errno.EAGAIN)
 
+
+def _forget() -> None:
+    """A forked child has the descriptors of its parent, and none of its locks."""
+    for descriptor in _held.values():
+        os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_forget)
+
 if sys.platform == "darwin":
     _FLOCK = struct.Struct("@qqihh")  # start, len, pid, type, whence
 

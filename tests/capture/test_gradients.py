@@ -145,6 +145,91 @@ def test_gradients_of_a_closure_are_read_after_it(measured: Callable[..., RunDir
     assert not [n for n in history.notices if n.level != "info"]
 
 
+class Scaled(torch.optim.SGD):
+    def step(self, closure=None, scale: float = 1.0):  # pyright: ignore[reportIncompatibleMethodOverride]
+        loss = None if closure is None else closure()
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.data.add_(p.grad, alpha=-scale * group["lr"])
+        return loss
+
+
+class Numbered(torch.optim.SGD):
+    def step(self, epoch=0):  # pyright: ignore[reportIncompatibleMethodOverride]
+        return super().step() if epoch >= 0 else None
+
+
+class Asking(torch.optim.SGD):
+    def step(self, loss_of):  # pyright: ignore[reportIncompatibleMethodOverride]
+        loss_of(1.0)
+        return super().step()
+
+
+@pytest.mark.parametrize("kind", [Scaled, Numbered, Asking])
+def test_optimizers_of_ones_own_get_what_they_were_given(kind: type, measured: Callable[..., RunDirectory]) -> None:
+    ends: list[torch.Tensor] = []
+
+    def train(monitor: Monitor | None) -> None:
+        torch.manual_seed(0)
+        model, x = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)), torch.randn(20, 3)
+        optimizer = kind(model.parameters(), lr=0.1)
+        if monitor is not None:
+            monitor.watch(model, optimizer=optimizer, evaluation=EvaluationSet(x), schedule="every:1steps")
+
+        def loss_of(scale: float = 1.0) -> torch.Tensor:
+            optimizer.zero_grad()
+            loss = scale * model(x).square().mean()
+            loss.backward()
+            return loss
+
+        for number in range(6):
+            loss_of()
+            optimizer.step(*{Scaled: (loss_of, 0.3), Numbered: (number,), Asking: (loss_of,)}[kind])
+        ends.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+
+    train(None)
+    run = measured(train)
+    assert torch.equal(ends[0], ends[1])
+    history = history_of(run)
+    assert history.captured >= 5 and history.select("gradient mean")
+
+
+def test_an_update_of_an_optimizer_that_is_watched_twice_counts_once(measured: Callable[..., RunDirectory]) -> None:
+    model, x = nn.Sequential(nn.Linear(3, 4), nn.Tanh()), torch.randn(20, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def train(monitor: Monitor) -> None:
+        for _ in range(2):
+            monitor.watch(model, optimizer=optimizer, evaluation=EvaluationSet(x), schedule="every:1steps")
+        for _ in range(3):
+            model(x).square().mean().backward()
+            optimizer.step()
+
+    history = history_of(measured(train))
+    assert max(s.step.max() for s in history.select("I(X;T)")) == 3
+
+
+def test_a_model_that_the_pass_would_change_is_trained_on_with_gradients_alone(measured: Callable[..., RunDirectory]) -> None:
+    class Restless(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            with torch.no_grad():
+                self.weight.mul_(0.9)
+            return super().forward(x)
+
+    model, x = nn.Sequential(Restless(3, 4), nn.Tanh()), torch.randn(20, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def train(monitor: Monitor) -> None:
+        monitor.watch(model, optimizer=optimizer, evaluation=EvaluationSet(x), schedule="every:1steps")
+        for _ in range(3):
+            model(x).square().mean().backward()
+            optimizer.step()
+
+    history = history_of(measured(train))
+    assert "No further snapshots are taken" in " ".join(notice.text for notice in history.notices)
+    assert len(history.dropped) == 1 and not history.select("I(X;T)") and history.select("gradient mean")
+
+
 def test_a_training_from_a_checkpoint_counts_on(measured: Callable[..., RunDirectory]) -> None:
     model = nn.Sequential(nn.Linear(3, 1))
     x = torch.randn(20, 3)

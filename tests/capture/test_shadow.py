@@ -13,7 +13,7 @@ from ibmon import EvaluationSet, tap
 from ibmon.capture import shadow
 from ibmon.capture.evaluate import Watched, limited, samples_of, snapshot, static_data
 from ibmon.capture.layers import choose
-from ibmon.capture.shadow import CaptureError
+from ibmon.capture.shadow import CaptureError, ChangedError
 from ibmon.records import UsageError
 
 
@@ -133,6 +133,27 @@ def test_a_forward_pass_that_changes_weights_is_refused() -> None:
 
     with pytest.raises(CaptureError, match="changes the parameter"):
         snapshot(_watched(nn.Sequential(Restless(4, 2))), "all", 0, None)
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_a_copy_that_leads_back_to_the_model_is_refused_and_its_statistics_put_back(replaced: bool) -> None:
+    class Held(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm1d(4)
+            self.body = lambda x: self.norm(x)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.norm(x) if replaced else self.body(x)
+
+    model = Held()
+    if replaced:
+        old = model.forward
+        model.forward = lambda x: old(x) * 2
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(ChangedError, match="leads back to it"):
+        snapshot(_watched(nn.Sequential(model, nn.Tanh())), "all", 0, None)
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
 def test_an_uninitialised_model_is_not_touched() -> None:

@@ -337,6 +337,13 @@ def test_a_fit_from_the_middle_of_an_epoch_counts_what_is_left_of_it(capture: Ru
     assert [s.epoch for s in run.snapshots] == pytest.approx([k / 5 for k in range(7, 16)])
 
 
+def test_the_loss_of_accumulated_minibatches_is_that_of_the_module(capture: Runs) -> None:
+    run = capture()
+    module = Module()
+    fit(module, InformationMonitor(), accumulate_grad_batches=5, max_epochs=1)
+    assert run.history.scalars["training/loss"].value[-1] == pytest.approx(module.losses[-1])
+
+
 def test_a_recipe_gives_its_own_monitor(capture: Runs) -> None:
     run = capture()
     with Monitor() as monitor:

@@ -101,3 +101,14 @@ def test_where_the_file_system_has_no_locks_its_processes_are_told_apart_all_the
         process.wait()
     wait_for(lambda: asked()[:2] == ["None", "True"], seconds=5)
     locks._stand_in(str(path.resolve())).unlink()
+
+
+def test_a_forked_child_has_none_of_the_locks_of_its_parent(tmp_path: Path) -> None:
+    path = tmp_path / "trainer.lock"
+    assert locks.acquire(path)
+    child = os.fork()
+    if not child:
+        os._exit(0 if not locks.acquire(path) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert locks.holder(path) is None or locks.acquire(path), "the parent still has it"
+    locks.release(path)

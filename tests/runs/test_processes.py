@@ -69,6 +69,13 @@ def test_an_exit_code_says_how_a_training_elsewhere_ended(code: int, state: str)
     assert status(run).state == state
 
 
+@pytest.mark.parametrize(("code", "state"), [(0, "finished"), (7, "failed"), (-6, "finished")])
+def test_a_training_that_finished_in_a_script_that_failed_did_not_succeed(code: int, state: str) -> None:
+    run = written([SEGMENT, End(segment=1, status="finished")])
+    processes.write(run, Exit(code=code))  # a library may abort when all is over
+    assert status(run).state == state
+
+
 def test_what_begins_again_is_told_by_its_new_trainer_alone() -> None:
     run = written([SEGMENT, End(segment=1, status="stopped")])
     processes.write(run, Exit(code=-15))
