@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from ibmon.tensors import Snapshot
 
 KEEP_SECONDS = 0.5
+_opened: dict[str, int] = {}
+"""Runs that were opened here, with the process: a fork has what its parent remembers."""
+_made: set[str] = set()
+"""Those of them that no launcher made."""
 
 
 class Session:
@@ -82,10 +86,15 @@ class Session:
     def open(cls) -> Session | None:
         """The session of this process: of the run that the launcher made, else of a new one.
 
+        A further Monitor of a process without a launcher has a run of its own, or each training of a loop over seeds would
+        take the place of the one before it.
+
         None when another process of the run already has it (a data-loader worker, another rank). Raises IbmonError when no run
         directory can be made.
         """
         given = os.environ.get(launch.RUN_VARIABLE)
+        if given in _made and _opened.get(given) == os.getpid():
+            given = None
         if given:
             run = RunDirectory(Path(given))
         else:
@@ -97,9 +106,18 @@ class Session:
         if not given:
             # Children of this process (workers, torchrun) must not each make a run of their own.
             os.environ[launch.RUN_VARIABLE] = str(run.path.resolve())
+            _made.add(str(run.path.resolve()))
             print(f"ibmon: watch this run with: ibmon watch {run.path}", file=sys.stderr)
         run = RunDirectory(run.path.resolve())  # wherever the training changes to
-        return cls(run, run.info())
+        again = _opened.get(str(run.path)) == os.getpid()
+        _opened[str(run.path)] = os.getpid()
+        session = cls(run, run.info())
+        if again:
+            session.notice(
+                "A further Monitor of this process goes on in the same run: of what was measured before, only what lies before "
+                "its first step counts. `ibmon sweep`, or a process for each, gives trainings runs of their own."
+            )
+        return session
 
     def append(self, record: AnyRecord) -> None:
         """Log a record, stamped with the time. Returns at once."""
