@@ -171,7 +171,7 @@ def test_matrices_are_pooled_at_the_steps_of_all() -> None:
 def test_what_is_of_one_network_is_not_pooled_and_not_said_of_several() -> None:
     def found(value: float, *, single: bool = False) -> list[Figure]:
         at = np.array([value])
-        unit = Trajectory(label="unit 0", x=at, y=at, step=np.array([1]))
+        unit = Trajectory(label="unit 0", x=at, y=at, step=np.array([1]), epoch=np.array([1.0]))
         return [
             Plane(name="p", title="p", x=Axis(), y=Axis(), trajectories=(unit,), note=f"kde; r = {value}; n = 9", single=single),
             replace(samples.heatmap(), note=f"kde; r = {value}; n = 9", single=single),
