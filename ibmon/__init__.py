@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Trajectory,
         View,
     )
+    from .figures.ticks import log_times
     from .hookspecs import hookimpl
     from .launch import start_run
     from .notebook import Picture, Run, open
@@ -80,6 +81,7 @@ _HOME = {
     "explicit": "schedules",
     "hookimpl": "hookspecs",
     "log_spaced": "schedules",
+    "log_times": "figures.ticks",
     "one_by_one": "elements",
     "open": "notebook",
     "start_run": "launch",
@@ -128,6 +130,7 @@ __all__ = [
     "explicit",
     "hookimpl",
     "log_spaced",
+    "log_times",
     "one_by_one",
     "open",
     "start_run",

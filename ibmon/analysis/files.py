@@ -6,10 +6,9 @@ line), ``.parquet`` (with pyarrow). Only the columns that are asked for are read
 
 from __future__ import annotations
 
-import csv
 import re
 import zipfile
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ibmon.data.delimited import rows as rows_of
 from ibmon.records import IbmonError, NotFoundError, UsageError
 
 MISSING = frozenset(("", "nan", "NaN", "NAN", "NA", "N/A", "null"))
@@ -147,7 +147,7 @@ def _load(path: Path, source: Any, **how: Any) -> Any:
 
 def _delimited(path: Path) -> Table:
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    header = next(_rows(path, delimiter), (0, []))[1]
+    header = next(rows_of(path, delimiter), (0, []))[1]
     names = tuple(name.strip() for name in header)
     if not names:
         raise IbmonError(f"{path.name} is empty; its first line gives the names of the columns.")
@@ -159,7 +159,7 @@ def _delimited(path: Path) -> Table:
 
     def read(positions: Sequence[int]) -> list[Column]:
         cells: list[list[str]] = [[] for _ in positions]
-        rows = _rows(path, delimiter)
+        rows = rows_of(path, delimiter)
         next(rows)
         for line, row in rows:
             if len(row) != len(names):
@@ -169,23 +169,6 @@ def _delimited(path: Path) -> Table:
         return [_parsed(names[i], column) for i, column in zip(positions, cells, strict=True)]
 
     return Table(path, names, read)
-
-
-def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows, with the number of the line they end on. Blank lines are left out at the end, and refused before."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
-            blank = 0
-            for row in reader:
-                if not row:
-                    blank = blank or reader.line_num
-                elif blank:  # in a file of one column it may be a value that is missing
-                    raise IbmonError(f"Line {blank} of {path.name} is blank, and rows follow; fill the gap or delete the line.")
-                else:
-                    yield reader.line_num, row
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise IbmonError(f"{path.name} cannot be read as text in UTF-8 with columns: {_first_line(error)}.") from error
 
 
 def _parsed(name: str, cells: list[str]) -> Column:

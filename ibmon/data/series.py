@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -13,6 +12,7 @@ import numpy as np
 
 from ibmon.records import IbmonError, NotFoundError
 
+from . import delimited
 from .store import files
 
 if TYPE_CHECKING:
@@ -86,22 +86,11 @@ def time_series(path: Path, column: str, *, times: str | None = None) -> TimeSer
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The rows, with the number of the line they end on. Blank lines are left out at the end, and refused before."""
+    """See ``delimited.rows``; whatever cannot be read is an IbmonError."""
     if not path.is_file():
         raise NotFoundError(f"There is no file {path}.")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
-            blank = 0
-            for row in reader:
-                if not row:
-                    blank = blank or reader.line_num
-                elif blank:  # in a file of one column it may be a value that is missing
-                    raise IbmonError(f"Line {blank} of {path.name} is blank, and rows follow; fill the gap or delete the line.")
-                else:
-                    yield reader.line_num, row
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise IbmonError(f"{path.name} cannot be read as text in UTF-8 with columns: {error}.") from error
+        yield from delimited.rows(path, "\t" if path.suffix.lower() == ".tsv" else ",")
     except OSError as error:
         raise IbmonError(f"{path} cannot be read: {error.strerror}.") from error
 

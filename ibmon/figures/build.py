@@ -15,6 +15,7 @@ from ibmon.runs.log import printable
 
 from .figure import Axis, Curves, Figure, Line
 from .gaps import with_gaps
+from .ticks import log_times
 
 if TYPE_CHECKING:
     from ibmon.runs.history import History, Series
@@ -83,10 +84,8 @@ def training_curves(history: History) -> list[Figure]:
 
 
 def _at(series: Series, *, by_epoch: bool) -> np.ndarray:
-    """Epochs or steps for a logarithmic axis: what came before the first is drawn at ½, or before it where it is earlier."""
-    at = series.epoch if by_epoch else series.step.astype(float)
-    positive = at[at > 0]
-    return np.where(at <= 0, min(0.5, positive.min() / 2) if len(positive) else 0.5, at)
+    """Epochs or steps for a logarithmic axis."""
+    return log_times(series.epoch if by_epoch else series.step.astype(float))
 
 
 def _generic(series: Sequence[Series]) -> list[Figure]:

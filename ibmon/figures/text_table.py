@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING
 
+from .view import shorten
+
 if TYPE_CHECKING:
     from .figure import Table
 
@@ -24,17 +26,17 @@ def aligned(figure: Table, columns: int, rows: int) -> str:
     right = [all(_numeric(row[k]) for row in cells[1:] if row[k]) for k in range(len(figure.columns))]
     widths = _widths(cells, right, columns)
     left_out = len(figure.columns) - len(widths)
-    said = [_cut(f"{left_out} column{'s' if left_out > 1 else ''} left out: too narrow", columns)] if left_out else []
+    said = [shorten(f"{left_out} column{'s' if left_out > 1 else ''} left out: too narrow", columns)] if left_out else []
     if not widths:
         return said[0]
     if left_out:
         kept = _first(figure.rows, rows - 2)  # what is said of columns takes a line, too
     lines: list[str] = []
     for row in cells[: len(kept) + 1]:
-        shown = [(_cut(c, w), w, r) for c, w, r in zip(row, widths, right, strict=False)]
+        shown = [(shorten(c, w), w, r) for c, w, r in zip(row, widths, right, strict=False)]
         lines.append((" " * _GAP).join(c.rjust(w) if r else c.ljust(w) for c, w, r in shown).rstrip())
     if len(kept) < len(figure.rows):
-        lines.append(_cut(f"… {len(figure.rows) - len(kept)} more", columns))
+        lines.append(shorten(f"… {len(figure.rows) - len(kept)} more", columns))
     return "\n".join([*lines, *said])
 
 
@@ -57,10 +59,6 @@ def _widths(cells: list[list[str]], right: list[bool], columns: int) -> list[int
         widest = max((k for k in range(count) if widths[k] > least[k]), key=widths.__getitem__)
         widths[widest] -= 1
     return widths
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: max(width - 1, 0)]}…"[:width]
 
 
 def _numbers(text: str) -> bool:

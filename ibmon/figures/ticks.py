@@ -5,12 +5,21 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .figure import Scale
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def log_times(times: np.ndarray) -> np.ndarray:
+    """Epochs or steps ``(points,)`` for a logarithmic axis: 0, the untrained network, becomes ½, or half of the first time after
+    it where that comes before."""
+    positive = times[times > 0]
+    return np.where(times <= 0, min(0.5, positive.min() / 2) if len(positive) else 0.5, times)
 
 
 def nice_step(span: float, count: float) -> float:

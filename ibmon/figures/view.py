@@ -161,6 +161,13 @@ def short_labels(labels: Sequence[str], width: int = 2) -> list[str]:
     return [str(i + 1) for i in range(len(labels))]
 
 
+def shorten(text: str, width: int) -> str:
+    """``text`` cut to ``width`` characters, the last one ``…`` where something was cut."""
+    if len(text) <= width:
+        return text
+    return text[: width - 1] + "…" if width > 0 else ""
+
+
 def number(value: float, digits: int = 4) -> str:
     """A value for people: few digits, a dash where there is none."""
     return f"{value:.{digits}g}" if math.isfinite(value) else "–"

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ibmon.figures.ticks import ticks
+from ibmon.figures.view import shorten
 
-from .canvas import Canvas, CellGrid, shorten
+from .canvas import Canvas, CellGrid
 from .scales import Frame, fit_limits
 
 if TYPE_CHECKING:

@@ -58,13 +58,6 @@ def _single(character: str) -> bool:
     return character.isprintable() and not marks and unicodedata.east_asian_width(character) not in "WF"
 
 
-def shorten(text: str, width: int) -> str:
-    """``text`` cut to ``width`` characters, the last one ``…`` where something was cut."""
-    if len(text) <= width:
-        return text
-    return text[: width - 1] + "…" if width > 0 else ""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class CellGrid:
     """A drawn rectangle of cells, all arrays ``(rows, columns)``.

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ibmon.figures.panels import references_of
-from ibmon.figures.view import chosen, meaning, positions_of, shown_length, smoothed
+from ibmon.figures.view import chosen, meaning, positions_of, shorten, shown_length, smoothed
 
 from .axes import EMPTY, Chart, Header, Limits, Panel, draw_axes, draw_cursor, draw_references, fit_axes, layout, message, spread
-from .canvas import Canvas, shorten
+from .canvas import Canvas
 from .colourbar import Ramp, add_to_header, bar_width, draw_bar, position_ramp
 from .marks import add_runs, hues_by, named, run_mark, run_numbers
 from .scales import forward

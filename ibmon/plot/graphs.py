@@ -8,10 +8,10 @@ import numpy as np
 
 from ibmon.figures.figure import Axis
 from ibmon.figures.graphs import MARKS, arc, edges_of, group_numbers, groups_of, places, short_names, shown_nodes
-from ibmon.figures.view import number
+from ibmon.figures.view import number, shorten
 
 from .axes import EMPTY, Chart, Header, draw_across, message
-from .canvas import Canvas, clean, shorten
+from .canvas import Canvas, clean
 from .scales import Frame, fit_limits
 
 if TYPE_CHECKING:

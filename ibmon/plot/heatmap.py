@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ibmon.figures.spans import scaled, value_range
-from ibmon.figures.view import number, short_labels, shown_columns
+from ibmon.figures.view import number, short_labels, shorten, shown_columns
 
 from .areas import paint, shrunk
 from .axes import EMPTY, Chart, Header, message
-from .canvas import Box, Canvas, shorten
+from .canvas import Box, Canvas
 from .colourbar import draw_bar
 from .palette import legible
 from .scales import Frame, forward

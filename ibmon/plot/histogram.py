@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ibmon.figures.figure import Axis
+from ibmon.figures.view import shorten
 
 from .axes import EMPTY, Chart, Header, Limits, draw_axes, draw_references, layout, message
-from .canvas import Canvas, shorten
+from .canvas import Canvas
 from .scales import Frame, fit_limits, forward
 
 if TYPE_CHECKING:

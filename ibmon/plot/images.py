@@ -9,10 +9,11 @@ import numpy as np
 
 from ibmon.figures.spans import scaled, value_range
 from ibmon.figures.table import pictures
+from ibmon.figures.view import shorten
 
 from .areas import paint, shrunk
 from .axes import EMPTY, Chart, blank_frame, message
-from .canvas import Box, Canvas, shorten
+from .canvas import Box, Canvas
 from .scales import forward
 
 if TYPE_CHECKING:

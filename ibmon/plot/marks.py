@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ibmon.figures.figure import Plane
-from ibmon.figures.view import RUN_MARKS, hues, marks_of, number, positions_of, runs_of, series_in
-
-from .canvas import shorten
+from ibmon.figures.view import RUN_MARKS, hues, marks_of, number, positions_of, runs_of, series_in, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from ibmon.figures.figure import Curves, Figure, Heatmap, Histogram, Plane, View
 from ibmon.figures.panels import columns_of, owners, panels, rows_of, shown_runs, twin
-from ibmon.figures.view import runs_of
+from ibmon.figures.view import runs_of, shorten
 
 from .axes import Chart, Panel, message
-from .canvas import Canvas, shorten
+from .canvas import Canvas
 from .colourbar import bar_width
 from .curves import draw_curves, whole_curves
 from .heatmap import draw_heatmap, heatmap_bar

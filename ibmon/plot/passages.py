@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ibmon.figures.passages import left_out, lines_of, row_names, scale_of, signs, window, words_of
-from ibmon.figures.view import number
+from ibmon.figures.view import number, shorten
 
 from .axes import EMPTY, Chart, blank_frame, message
-from .canvas import Canvas, clean, shorten
+from .canvas import Canvas, clean
 from .palette import legible
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ibmon.figures.panels import references_of
-from ibmon.figures.view import chosen, linked, log_part, meaning, positions_of, positive_range, shown_points
+from ibmon.figures.view import chosen, linked, log_part, meaning, positions_of, positive_range, shorten, shown_points
 
 from .axes import EMPTY, Chart, Header, Limits, Panel, draw_axes, draw_cursor, draw_references, fit_axes, layout, message
-from .canvas import Canvas, shorten
+from .canvas import Canvas
 from .colourbar import Ramp, add_to_header, bar_width, draw_bar, epoch_ramp, position_ramp
 from .marks import add_runs, hues_by, named, run_mark, run_numbers, set_heads, set_marks, subject_marks
 from .palette import FADES

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ibmon.figures.view import shorten
+
 from .axes import EMPTY, Chart, blank_frame, message
-from .canvas import Canvas, clean, shorten
+from .canvas import Canvas, clean
 
 if TYPE_CHECKING:
     from ibmon.figures.figure import Table, View

@@ -250,7 +250,7 @@ def _ended(end: End | None, finish: processes.Exit | None) -> Status | None:
         if end.status == "failed":
             return Status("failed", printable(end.error))
         if finish is not None and finish.code > 0:
-            return Status("failed", f"the trainer exited with code {finish.code}")
+            return _exited(finish)
         return Status("finished", "stopped" if end.status == "stopped" else "")
     return None if finish is None else _exited(finish)
 

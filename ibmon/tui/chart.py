@@ -12,9 +12,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from ibmon.figures.figure import Curves, Figure, Graph, Heatmap, Image, Passage, Plane, View
-from ibmon.figures.view import meaning
+from ibmon.figures.view import meaning, shorten
 from ibmon.plot import CellGrid, draw
-from ibmon.plot.canvas import Canvas, shorten
+from ibmon.plot.canvas import Canvas
 
 from .cells import differing, strip
 from .diagnostics import METER

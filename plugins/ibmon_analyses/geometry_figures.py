@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ibmon import Axis, Curves, Figure, History, Line, Series
+from ibmon import Axis, Curves, Figure, History, Line, Series, log_times
 
 from .finite import percentiles
-from .moments import after_nothing
 from .naming import named_set, slug
 
 _ANALYSIS = "geometry"
@@ -87,7 +86,7 @@ def _line(series: Series, **meaning: object) -> Line:
     at = series.epoch if _in_epochs(series) else series.step.astype(float)
     low, middle, high = percentiles(flat, (10, 50, 90))
     return Line(
-        x=after_nothing(at),
+        x=log_times(at),
         y=middle,
         lower=low if series.axes else None,
         upper=high if series.axes else None,

@@ -12,6 +12,7 @@ from ibmon import Axis, Curves, Figure, History, Line, Reference, Series
 
 from .finite import percentiles
 from .hypothesis_figures import panel
+from .naming import named_parameters
 
 _SAID = {
     "": "",
@@ -57,7 +58,7 @@ def _of(history: History, protocol: str, *, important: bool) -> list[Figure]:
             lines=tuple(lines),
         )
 
-    names = _names(snr)
+    names = {_key(s): name for name, s in named_parameters(snr)}
 
     def line(s: Series, over: Series | None = None, says: str = "", **meaning: Any) -> Line:
         return _line(s, over, label=names.get(_key(s), s.label) + says, **meaning)
@@ -101,16 +102,6 @@ def _floor(snr: Series) -> tuple[list[Line], str]:
 
 def _key(series: Series) -> tuple[str, str]:
     return series.subject.get("layer", ""), series.subject.get("parameter", "")
-
-
-def _names(series: Sequence[Series]) -> dict[tuple[str, str], str]:
-    """The layer, by layer and parameter; with the parameter where a layer has several, as recurrent ones do."""
-    keys = [_key(s) for s in series]
-    layers = [layer for layer, _ in keys]
-    return {
-        (layer, parameter): f"{layer} {parameter.removeprefix('weight_')}" if layers.count(layer) > 1 else layer
-        for layer, parameter in keys
-    }
 
 
 def _line(series: Series, over: Series | None = None, *, label: str, **meaning: Any) -> Line:

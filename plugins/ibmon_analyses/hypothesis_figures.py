@@ -16,6 +16,7 @@ from ibmon import Axis, Curves, Figure, History, Line, Reference, Series, Table
 
 from . import events
 from .events import Event
+from .naming import named_parameters
 
 _MOST_LAYERS = 5
 """Layers whose turn is drawn: those that fall most."""
@@ -59,8 +60,8 @@ def panel(history: History) -> list[Figure]:
     loss = _loss(history, clock)
     kink = _kink(loss)
     median = _over_layers(snr)
-    crossings = [_Found(_crossing(clock, s), label) for label, s in (("median", median), *_named(snr))]
-    breaks = [_Found(_break(clock, s), label) for label, s in (("median", median), *_named(snr))]
+    crossings = [_Found(_crossing(clock, s), label) for label, s in (("median", median), *named_parameters(snr))]
+    breaks = [_Found(_break(clock, s), label) for label, s in (("median", median), *named_parameters(snr))]
     turns = list(_turns(history, clock))
     rows = [_Found(kink), *crossings, *breaks, *turns]
     return [
@@ -223,13 +224,6 @@ def _gradients(history: History) -> list[Series]:
     chosen = "epoch" if "epoch" in protocols else next(iter(protocols), "")
     found = [s for s, protocol in zip(found, protocols, strict=True) if protocol == chosen]
     return [s for s in found if "weight" in s.subject.get("parameter", "")] or found
-
-
-def _named(series: Sequence[Series]) -> Iterator[tuple[str, Series]]:
-    """Series with their layer, and with their parameter where a layer has several."""
-    layers = [s.subject.get("layer", "") for s in series]
-    for layer, s in zip(layers, series, strict=True):
-        yield (f"{layer} · {s.subject.get('parameter', '')}" if layers.count(layer) > 1 else layer), s
 
 
 def _clock(snr: Sequence[Series]) -> _Clock:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ibmon import Axis, Curves, Figure, History, Line, Reference, Series
-
-from .moments import after_nothing
+from ibmon import Axis, Curves, Figure, History, Line, Reference, Series, log_times
 
 
 def figures(history: History) -> list[Figure]:
@@ -46,7 +44,7 @@ def _line(series: Series, group: int, *, dashed: bool = False) -> Line:
     at = series.epoch if np.isfinite(series.epoch).any() else series.step.astype(float)
     return Line(
         label=series.label + (" within" if dashed else ""),
-        x=after_nothing(at),
+        x=log_times(at),
         y=series.value,
         step=series.step,
         estimator=series.estimator,

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ibmon import Axis, Curves, Line, Series
-
-from .moments import after_nothing
+from ibmon import Axis, Curves, Line, Series, log_times
 
 
 def through_training(quantity: str, series: Sequence[Series], *, name: str, title: str, note: str) -> Curves:
@@ -80,4 +78,4 @@ def _middle(values: np.ndarray) -> np.ndarray:
 def _epochs(series: Series) -> np.ndarray:
     """Epochs where the training has them, else steps; the untrained network is drawn half a step before the first."""
     at = series.epoch if np.isfinite(series.epoch).any() else series.step.astype(float)
-    return after_nothing(at)
+    return log_times(at)

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ibmon import Axis, Curves, Figure, History, Line, Series, Table
+from ibmon import Axis, Curves, Figure, History, Line, Series, Table, log_times
 
 from .hypothesis_figures import kink_in
-from .moments import after_nothing
 
 LAWS = ("flow law", "gradient · update", "trapezoid")
 _SCREEN = "gradients"
@@ -148,4 +147,4 @@ def _unit(series: Series) -> str:
 def _at(series: Series) -> np.ndarray:
     """Epochs where the training has them, else steps; the first update is drawn half a step on."""
     at = series.epoch if np.isfinite(series.epoch).any() else series.step.astype(float)
-    return after_nothing(at)
+    return log_times(at)

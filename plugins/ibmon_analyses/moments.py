@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ibmon import Axis, Series
+from ibmon import Axis, Series, log_times
 
 
 def ends(series: Series) -> list[tuple[int, str]]:
@@ -25,13 +25,7 @@ def training(series: Series) -> tuple[Axis, np.ndarray]:
     """
     by_epoch = bool(np.isfinite(series.epoch).any())
     at = series.epoch if by_epoch else series.step.astype(np.float64)
-    return Axis(label="epoch" if by_epoch else "step", scale="log"), after_nothing(at)
-
-
-def after_nothing(at: np.ndarray) -> np.ndarray:
-    """Times ``(points,)`` for a logarithmic axis: 0 becomes ½, or half of the first time where that is before ½."""
-    positive = at[at > 0]
-    return np.where(at <= 0, min(0.5, positive.min() / 2) if len(positive) else 0.5, at)
+    return Axis(label="epoch" if by_epoch else "step", scale="log"), log_times(at)
 
 
 def columns(series: Series) -> tuple[Axis, tuple[str, ...]]:

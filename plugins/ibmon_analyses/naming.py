@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from ibmon import Series
 
@@ -31,6 +32,15 @@ def how(series: Series, *words: str) -> str:
     """A note: ``words``, then the estimator and the options of the analysis, where there are any."""
     analysis, _, estimator = series.job.partition("/")
     return "; ".join(part for part in (*words, estimator, analysis.partition(":")[2]) if part)
+
+
+def named_parameters(series: Sequence[Series]) -> list[tuple[str, Series]]:
+    """Series of parameters with their layer; with the parameter where a layer has several, as recurrent ones do."""
+    layers = [s.subject.get("layer", "") for s in series]
+    return [
+        (f"{layer} {s.subject.get('parameter', '').removeprefix('weight_')}" if layers.count(layer) > 1 else layer, s)
+        for layer, s in zip(layers, series, strict=True)
+    ]
 
 
 def slug(text: str) -> str:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ibmon import Activation, Curves, Measurement, Snapshot, Variable
+from ibmon import Activation, Curves, Measurement, Snapshot, Variable, log_times
 from ibmon.analysis.values import logged
 from ibmon.figures.build import build_figures
 from ibmon.figures.figure import Figure
@@ -23,7 +23,6 @@ from ibmon.figures.text import render
 from ibmon.records import Result
 from ibmon.runs.directory import RunDirectory
 from ibmon_analyses.geometry import Geometry, saturated_fraction, spread
-from ibmon_analyses.moments import after_nothing
 from support import history_of, written
 
 
@@ -241,5 +240,5 @@ def _measured(folder: Path, *names: str) -> RunDirectory:
     ("epochs", "first"), [((0.0, 1.0, 2.0), 0.5), ((0.0, 0.2, 0.4), 0.1), ((0.0, 2.0, 4.0), 0.5), ((0.0,), 0.5)]
 )
 def test_the_untrained_network_stands_before_all_others(epochs: Sequence[float], first: float) -> None:
-    at = after_nothing(np.array(epochs))
+    at = log_times(np.array(epochs))
     assert at[0] == first and at[1:].tolist() == list(epochs[1:]) and (np.diff(at) > 0).all()

@@ -230,34 +230,17 @@ def test_a_model_that_the_pass_would_change_is_trained_on_with_gradients_alone(m
     assert len(history.dropped) == 1 and not history.select("I(X;T)") and history.select("gradient mean")
 
 
-def test_a_training_from_a_checkpoint_counts_on(measured: Callable[..., RunDirectory]) -> None:
+@pytest.mark.parametrize("done", [0, 7])
+def test_a_training_from_a_checkpoint_counts_on(done: int, measured: Callable[..., RunDirectory]) -> None:
     model = nn.Sequential(nn.Linear(3, 1))
     x = torch.randn(20, 3)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    step, epoch = 50 + done, 5 + done / 10
 
     def train(monitor: Monitor) -> None:
-        monitor.watch(model, optimizer=optimizer, evaluation=EvaluationSet(x), step=50, epoch=5, estimators=["binning"])
-        for _ in monitor.epochs(7, first=5, steps_per_epoch=10):
-            for _ in range(10):
-                model(x).square().mean().backward()
-                optimizer.step()
-                optimizer.zero_grad()
-
-    history = history_of(measured(train))
-    (series,) = history.select("I(X;T)")
-    assert (series.step.tolist(), series.epoch.tolist()) == ([50, 60, 70], [5, 6, 7])
-    assert history.progress is not None and history.progress.epoch == 7
-
-
-def test_a_training_from_the_middle_of_an_epoch_counts_what_is_left_of_it(measured: Callable[..., RunDirectory]) -> None:
-    model = nn.Sequential(nn.Linear(3, 1))
-    x = torch.randn(20, 3)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-
-    def train(monitor: Monitor) -> None:
-        monitor.watch(model, optimizer=optimizer, evaluation=EvaluationSet(x), step=57, epoch=5.7, estimators=["binning"])
-        for epoch in monitor.epochs(7, first=5, steps_per_epoch=10, done=7):
-            for _ in range(3 if epoch == 5 else 10):
+        monitor.watch(model, optimizer=optimizer, evaluation=EvaluationSet(x), step=step, epoch=epoch, estimators=["binning"])
+        for number in monitor.epochs(7, first=5, steps_per_epoch=10, done=done):
+            for _ in range(10 - done if number == 5 else 10):
                 model(x).square().mean().backward()
                 optimizer.step()
                 optimizer.zero_grad()
@@ -265,5 +248,6 @@ def test_a_training_from_the_middle_of_an_epoch_counts_what_is_left_of_it(measur
 
     history = history_of(measured(train))
     (series,) = history.select("I(X;T)")
-    assert (series.step.tolist(), series.epoch.tolist()) == ([57, 60, 70], [5.7, 6, 7])
-    assert history.scalars["train/seen"].epoch.tolist() == pytest.approx([5.8, 5.9, 6.0, *(6 + k / 10 for k in range(1, 11))])
+    assert (series.step.tolist(), series.epoch.tolist()) == ([step, 60, 70], [epoch, 6, 7])
+    assert history.scalars["train/seen"].epoch.tolist() == pytest.approx([k / 10 for k in range(step + 1, 71)])
+    assert history.progress is not None and history.progress.epoch == 7

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from ibmon.figures.figure import Axis, Curves, Histogram, Line, Plane, View
 from ibmon.figures.spans import scaled, value_range
 from ibmon.figures.ticks import nice_step, ticks
-from ibmon.figures.view import hues, short_labels, smoothed
+from ibmon.figures.view import hues, short_labels, shorten, smoothed
 from ibmon.plot import CellGrid, Palette, draw, table
 from ibmon.plot.axes import spread
-from ibmon.plot.canvas import Box, Dots, clean, shorten
+from ibmon.plot.canvas import Box, Dots, clean
 from ibmon.plot.curves import thinned
 from ibmon.plot.scales import fit_limits
 from plot import samples

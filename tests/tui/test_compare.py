@@ -11,6 +11,12 @@ def runs(write, *names, **more):
     return [write(name, **more).begin().measure(5 + 5 * i).end().run for i, name in enumerate(names)]
 
 
+async def choose(screen, name):
+    """Put the cursor of the list of runs on one."""
+    while screen.app.main.runs.chosen.path.name != name:
+        await screen.press("up")
+
+
 def test_two_marked_runs_are_laid_over_each_other(write, show):
     first, _ = runs(write, "first", "second")
 
@@ -118,8 +124,7 @@ def test_what_is_compared_from_the_start_is_marked_in_the_list(write, show):
         await screen.see("information plane", "shows ● first  ○ second")
         await screen.press("7")
         await screen.see("● first", "○ second", "third")
-        while screen.app.main.runs.chosen.path.name != "third":
-            await screen.press("up")
+        await choose(screen, "third")
         await screen.press("m", "1")
         await screen.see("shows ● first  ○ second  ▲ third")
 
@@ -154,8 +159,7 @@ def test_opening_another_run_ends_the_comparison(write, show):
         await screen.see("information plane", "shows ● first  ○ second")
         await screen.press("7")
         await screen.see("third")
-        while screen.app.main.runs.chosen.path.name != "third":
-            await screen.press("up")
+        await choose(screen, "third")
         await screen.press("enter")
         await screen.see("1 OVERVIEW", "third", "epoch 7/100", "information plane")
         assert "shows" not in screen.row("status")
